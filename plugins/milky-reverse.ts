@@ -1,0 +1,129 @@
+import type { FastifyInstance } from 'fastify'
+import type { WebSocket } from 'ws'
+import { maskUrl, type BotConfig, type Limits, type ReverseConfig } from '../src/config.ts'
+import type { Gateway } from '../src/gateway.ts'
+import { createConnection, type Connection } from '../src/net/connection.ts'
+import { createCursor, cursorName } from '../src/net/cursor.ts'
+import { startDialer } from '../src/net/dialer.ts'
+import { createFollower, type Follower } from '../src/net/follower.ts'
+import { createFrame } from '../src/net/frame.ts'
+import { isOwnMessage, serveCalls } from '../src/net/serve.ts'
+import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
+
+export interface MilkyReverseOptions {
+  readonly gateway: Gateway
+  readonly bot: BotConfig
+  readonly target: ReverseConfig
+  readonly limits: Limits
+}
+
+/** How soon after an event the other side is asked whether it has arrived; shorter means fewer repeats after a cut. */
+const CONFIRM_MS = 200
+
+/**
+ * Reverse WebSocket (contract 1.4): we dial, then everything is as on the server side. The draft has no acknowledgement,
+ * but RFC 6455 makes every peer return a ping's payload: pings carry our place in the log, a pong confirms it, and after
+ * a cut the events behind the last confirmed place are sent again.
+ */
+export async function milkyReverse(
+  app: FastifyInstance,
+  { gateway, bot, target, limits }: MilkyReverseOptions
+): Promise<void> {
+  const { store, hub } = gateway
+  const log = gateway.log.child({ door: 'reverse-ws', bot: bot.id, url: maskUrl(target.url) })
+  const codec = createDraftSocketCodec()
+  const name = cursorName('reverse', bot.id, target.url)
+  const cursor = createCursor((eventId) => store.saveCursor(name, eventId), gateway.onError)
+  let confirmed = await store.openCursor(name)
+
+  function onOpen(socket: WebSocket): () => void {
+    let sent = confirmed
+    const connection = createConnection({
+      socket,
+      maxQueuedBytes: limits.connection_buffer,
+      onError: (err) => log.debug({ err }, 'socket error'),
+      onSlow: () => log.warn('the bot reads too slowly, its socket is closed')
+    })
+    serveCalls({
+      socket,
+      connection,
+      codec,
+      dispatcher: gateway.draft,
+      accountId: bot.id,
+      frameRate: limits.frame_rate,
+      onError: gateway.onError
+    })
+    socket.on('pong', (payload) => {
+      const eventId = Number(/^cursor (\d+)$/.exec(String(payload))?.[1] ?? 0)
+      if (eventId <= confirmed || eventId > sent) return
+      confirmed = eventId
+      cursor.advance(eventId)
+    })
+    gateway.heartbeat.watch(socket, () => `cursor ${sent}`)
+
+    const follower = createFollower({
+      store,
+      hub,
+      accountId: bot.id,
+      from: confirmed,
+      wants: (event) => bot.report_self || !isOwnMessage(event, bot.id)
+    })
+    const confirm = askLater(() => connection.isOpen() && socket.ping(`cursor ${sent}`))
+    void push(follower, connection, (eventId) => {
+      sent = eventId
+      confirm.soon()
+    }).catch(gateway.onError)
+
+    return () => {
+      follower.close()
+      confirm.cancel()
+    }
+  }
+
+  async function push(follower: Follower, connection: Connection, onSent: (eventId: number) => void): Promise<void> {
+    for (let event = await follower.next(); event; event = await follower.next()) {
+      const text = codec.encodeEvent(event, bot.id)
+      if (text !== undefined) connection.send(createFrame(text))
+      onSent(event.id)
+      // What the other side has not taken yet stays in the log, not in our memory.
+      await connection.drained()
+    }
+  }
+
+  const dialer = startDialer({
+    url: withToken(target.url, target.access_token),
+    socketOptions: { maxPayload: limits.milky_frame, headers: { 'x-self-id': String(bot.id) } },
+    onOpen,
+    onState(change) {
+      if (change.state === 'open') log.info('connected')
+      else log.warn({ why: change.why, waitMs: change.waitMs }, 'not connected, will dial again')
+    }
+  })
+
+  app.addHook('onClose', async () => {
+    await dialer.stop()
+    await cursor.settled()
+  })
+}
+
+/** Adds the token to the query that the address has already (contract 1.4). */
+function withToken(url: string, token: string | null): string {
+  if (!token) return url
+  const result = new URL(url)
+  result.searchParams.set('access_token', token)
+  return result.href
+}
+
+/** Runs `ask` once, a little later, however often it is wanted. */
+function askLater(ask: () => void): { soon: () => void; cancel: () => void } {
+  let timer: NodeJS.Timeout | undefined
+  return {
+    soon() {
+      timer ??= setTimeout(() => {
+        timer = undefined
+        ask()
+      }, CONFIRM_MS)
+    },
+    cancel: () => clearTimeout(timer)
+  }
+}

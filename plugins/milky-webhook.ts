@@ -1,0 +1,126 @@
+import { createHmac } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { Agent, request } from 'undici'
+import { maskUrl, type BotConfig, type WebhookConfig } from '../src/config.ts'
+import type { GatewayEvent } from '../src/core/event.ts'
+import type { Gateway } from '../src/gateway.ts'
+import { cursorName } from '../src/net/cursor.ts'
+import { createFollower } from '../src/net/follower.ts'
+import { startDelivery } from '../src/net/delivery.ts'
+import { isOwnMessage } from '../src/net/serve.ts'
+import { draftWebhookCodec as codec } from '../src/protocols/milky-draft.ts'
+import { parseObject } from '../src/protocols/json.ts'
+
+export interface MilkyWebhookOptions {
+  readonly gateway: Gateway
+  readonly bot: BotConfig
+  readonly target: WebhookConfig
+}
+
+/** Connections to one receiver, and chats that it is told about at the same time. */
+const PARALLEL = 8
+/** What a receiver may answer; the rest is not read. */
+const MAX_ANSWER = 1024 * 1024
+const MAX_ACTIONS = 64
+
+/** Milky draft webhook (contract 1.2): posts each event to one address until it is taken. */
+export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target }: MilkyWebhookOptions): Promise<void> {
+  const { store, hub, draft } = gateway
+  const log = gateway.log.child({ door: 'webhook', bot: bot.id, url: maskUrl(target.url) })
+  const agent = new Agent({ connections: PARALLEL, pipelining: 1, connect: { timeout: target.timeout } })
+  const cursor = cursorName('webhook', bot.id, target.url)
+  const headers = {
+    'content-type': 'application/json; charset=utf-8',
+    'x-self-id': String(bot.id),
+    'user-agent': 'lactea',
+    ...(target.access_token && { authorization: `Bearer ${target.access_token}` })
+  }
+
+  async function deliver(event: GatewayEvent, attempt: number, signal: AbortSignal): Promise<void> {
+    const body = codec.encodeEvent(event, bot.id)
+    if (body === undefined) return
+    const answer = await request(target.url, {
+      method: 'POST',
+      headers: { ...headers, ...sign(event.id, body) },
+      body,
+      dispatcher: agent,
+      headersTimeout: target.timeout,
+      bodyTimeout: target.timeout,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(target.timeout)])
+    })
+    const isTaken = answer.statusCode >= 200 && answer.statusCode < 300
+    if (!isTaken) {
+      await answer.body.dump()
+      throw new Error(`the receiver answered ${answer.statusCode} to event ${event.id}, try ${attempt}`)
+    }
+    // The status is the acknowledgement: a body that breaks off does not take it back.
+    await runActions(await readBounded(answer.body).catch(() => ''))
+  }
+
+  /** Standard Webhooks headers: a stable id to deduplicate by and, with a secret, the signature. */
+  function sign(eventId: number, body: string): Record<string, string> {
+    const id = `evt_${eventId}`
+    const timestamp = String(gateway.now())
+    if (!target.secret) return { 'webhook-id': id, 'webhook-timestamp': timestamp }
+    const key = Buffer.from(target.secret.replace(/^whsec_/, ''), 'base64')
+    const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
+    return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` }
+  }
+
+  /** "Processes the response": `{"actions":[{"action","params"}]}` is run as the bot; any other body means nothing. */
+  async function runActions(text: string): Promise<void> {
+    for (const { action, params } of readActions(text)) {
+      const outcome = await draft.dispatch(action, params, { accountId: bot.id })
+      if (!outcome.ok)
+        log.warn({ action, reason: outcome.error.message }, 'an action in the answer of a webhook failed')
+    }
+  }
+
+  const wanted = target.events && new Set(target.events)
+  const follower = createFollower({
+    store,
+    hub,
+    accountId: bot.id,
+    from: await store.openCursor(cursor),
+    wants(event) {
+      if (!bot.report_self && isOwnMessage(event, bot.id)) return false
+      return !wanted || wanted.has(codec.eventType(event) ?? '')
+    }
+  })
+  const delivery = startDelivery({
+    follower,
+    deliver,
+    saveCursor: (eventId) => store.saveCursor(cursor, eventId),
+    concurrency: PARALLEL,
+    onError: (err) => log.warn({ err }, 'webhook delivery failed, will try again')
+  })
+
+  app.addHook('onClose', async () => {
+    await delivery.stop()
+    await agent.close()
+  })
+}
+
+async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > MAX_ANSWER) return ''
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function readActions(text: string): { action: string; params: unknown }[] {
+  if (text === '') return []
+  try {
+    const { actions } = parseObject(text)
+    if (!Array.isArray(actions)) return []
+    const isCall = (value: unknown): value is { action: string; params: unknown } =>
+      typeof value === 'object' && value !== null && 'action' in value && typeof value.action === 'string'
+    return actions.filter(isCall).slice(0, MAX_ACTIONS)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,90 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import { bearerToken, isForeignOrigin, queryValue, type IdentifyBot } from '../plugins/auth.ts'
+import type { Config } from '../src/config.ts'
+import type { Gateway } from '../src/gateway.ts'
+import { createConnection } from '../src/net/connection.ts'
+import { isOwnMessage, serveCalls } from '../src/net/serve.ts'
+import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
+
+export interface MilkySocketOptions {
+  readonly gateway: Gateway
+  readonly identifyBot: IdentifyBot
+  readonly config: Config
+  /** Answers a visitor of `/` who did not ask for a WebSocket. */
+  readonly frontPage: RouteHandlerMethod
+}
+
+/** Milky draft over WebSocket: calls and events on one socket at `/` (contract 1.3). Without an upgrade: a page that names the doors. */
+export async function milkySocket(
+  app: FastifyInstance,
+  { gateway, identifyBot, config, frontPage }: MilkySocketOptions
+): Promise<void> {
+  const { limits } = config
+  const codec = createDraftSocketCodec()
+  const selfReporters = new Set(config.bots.filter((bot) => bot.report_self).map((bot) => bot.id))
+
+  /** Decided in the handshake: a client whose token is wrong is never let in to be thrown out. */
+  async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (!request.ws) return
+    const tokens = [queryValue(request, 'access_token'), bearerToken(request)].flatMap((token) => token ?? [])
+    const wait = await app.budgets.upgrade(request)
+    if (wait !== undefined)
+      return refuse(reply.header('retry-after', wait), 429, `too many connections; try again in ${wait} s`)
+    const identity = await identifyBot(tokens)
+    if (identity === 'missing') return refuse(reply, 401, 'no access token: connect to /?access_token=<access_token>')
+    if (identity === 'wrong') return refuse(reply, 403, 'this access token is not known')
+    // Without a token, any page that a person opens could speak for the bot.
+    if (tokens.length === 0 && isForeignOrigin(request, config.server.allowed_origins))
+      return refuse(reply, 403, 'this origin is not allowed')
+    request.botId = identity.accountId
+  }
+
+  app.decorateRequest('botId', 0)
+
+  app.route({
+    method: 'GET',
+    url: '/',
+    onRequest: admit,
+    config: { maxFrame: limits.milky_frame },
+    handler: frontPage,
+    wsHandler(socket, request) {
+      const accountId = request.botId
+      const reportsSelf = selfReporters.has(accountId)
+      const log = gateway.log.child({ door: 'milky-draft', bot: accountId })
+      const connection = createConnection({
+        socket,
+        stream: request.raw.socket,
+        maxQueuedBytes: limits.connection_buffer,
+        onError: (err) => log.debug({ err }, 'socket error'),
+        onSlow: () => log.warn('the bot reads too slowly, its socket is closed')
+      })
+      const detach = gateway.hub.attach({
+        viewerId: accountId,
+        receive(event, frameOf) {
+          if (!reportsSelf && isOwnMessage(event, accountId)) return
+          const frame = frameOf(codec, accountId)
+          if (frame) connection.send(frame)
+        }
+      })
+      gateway.heartbeat.watch(socket)
+      serveCalls({
+        socket,
+        connection,
+        codec,
+        dispatcher: gateway.draft,
+        accountId,
+        frameRate: limits.frame_rate,
+        onError: gateway.onError
+      })
+      log.info('bot connected')
+      socket.once('close', (code: number) => {
+        detach()
+        log.info({ code }, 'bot disconnected')
+      })
+    }
+  })
+}
+
+function refuse(reply: FastifyReply, status: number, message: string): void {
+  void reply.code(status).send({ status: 'failed', retcode: -status, message })
+}

@@ -1,0 +1,80 @@
+import { Type } from '@sinclair/typebox'
+import { defineAction } from '../core/action.ts'
+import { Bool, Name, Nothing, OptionalName, Uin } from '../schema/common.ts'
+
+const group = { group_id: Uin }
+const member = { ...group, user_id: Uin }
+
+/** The store keeps the end of a mute as a time, so a duration has an end too: ten years. */
+const Duration = Type.Integer({ minimum: 0, maximum: 315_360_000, description: 'expected seconds from 0 to 315360000' })
+
+export const setGroupName = defineAction({
+  name: 'set_group_name',
+  params: Type.Object({ ...group, new_group_name: Name(64) }),
+  result: Nothing,
+  async run({ caller, groups }, { group_id, new_group_name }) {
+    await groups.rename(caller.id, group_id, new_group_name)
+    return {}
+  }
+})
+
+export const setGroupMemberCard = defineAction({
+  name: 'set_group_member_card',
+  params: Type.Object({ ...member, card: OptionalName(64) }),
+  result: Nothing,
+  async run({ caller, groups }, { group_id, user_id, card }) {
+    await groups.setCard(caller.id, group_id, user_id, card)
+    return {}
+  }
+})
+
+export const setGroupMemberAdmin = defineAction({
+  name: 'set_group_member_admin',
+  params: Type.Object({ ...member, is_set: Type.Optional(Bool) }),
+  result: Nothing,
+  async run({ caller, groups }, { group_id, user_id, is_set = true }) {
+    await groups.setAdmin(caller.id, group_id, user_id, is_set)
+    return {}
+  }
+})
+
+export const setGroupMemberMute = defineAction({
+  name: 'set_group_member_mute',
+  params: Type.Object({ ...member, duration: Type.Optional(Duration) }),
+  result: Nothing,
+  async run({ caller, groups }, { group_id, user_id, duration = 0 }) {
+    await groups.mute(caller.id, group_id, user_id, duration)
+    return {}
+  }
+})
+
+export const setGroupWholeMute = defineAction({
+  name: 'set_group_whole_mute',
+  params: Type.Object({ ...group, is_mute: Type.Optional(Bool) }),
+  result: Nothing,
+  async run({ caller, groups }, { group_id, is_mute = true }) {
+    await groups.muteAll(caller.id, group_id, is_mute)
+    return {}
+  }
+})
+
+export const kickGroupMember = defineAction({
+  name: 'kick_group_member',
+  // `reject_add_request` blocks later requests to join; there are no such requests yet, so there is nothing to block.
+  params: Type.Object({ ...member, reject_add_request: Type.Optional(Bool) }),
+  result: Nothing,
+  async run({ caller, groups }, { group_id, user_id }) {
+    await groups.kick(caller.id, group_id, user_id)
+    return {}
+  }
+})
+
+export const quitGroup = defineAction({
+  name: 'quit_group',
+  params: Type.Object(group),
+  result: Nothing,
+  async run({ caller, groups }, { group_id }) {
+    await groups.quit(caller.id, group_id)
+    return {}
+  }
+})

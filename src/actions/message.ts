@@ -1,0 +1,150 @@
+import { Type } from '@sinclair/typebox'
+import { defineAction, type ActionContext } from '../core/action.ts'
+import { ActionError } from '../core/errors.ts'
+import type { Message } from '../core/store.ts'
+import { Int, Nothing, Scene, Uin } from '../schema/common.ts'
+import { toFriendEntity, toGroupEntity, toGroupMemberEntity } from '../schema/entity.ts'
+import { IncomingMessage, toMessageFields } from '../schema/message.ts'
+import { OutgoingSegment, toDraftSegment } from '../schema/segment.ts'
+
+const Sent = Type.Object({ message_seq: Int, time: Int })
+const Outgoing = Type.Array(OutgoingSegment)
+const place = { message_scene: Scene, peer_id: Uin }
+
+export const sendPrivateMessage = defineAction({
+  name: 'send_private_message',
+  params: Type.Object({ user_id: Uin, message: Outgoing }),
+  result: Sent,
+  async run({ caller, chats }, { user_id, message }) {
+    const chatId = await chats.openPrivate(caller, user_id)
+    const { seq, time } = await chats.send({ chatId, sender: caller, segments: message.map(toDraftSegment) })
+    return { message_seq: seq, time }
+  }
+})
+
+export const sendGroupMessage = defineAction({
+  name: 'send_group_message',
+  params: Type.Object({ group_id: Uin, message: Outgoing }),
+  result: Sent,
+  async run(context, { group_id, message }) {
+    const { caller, chats } = context
+    await mustBeGroup(context, group_id)
+    const { seq, time } = await chats.send({ chatId: group_id, sender: caller, segments: message.map(toDraftSegment) })
+    return { message_seq: seq, time }
+  }
+})
+
+export const recallPrivateMessage = defineAction({
+  name: 'recall_private_message',
+  params: Type.Object({ user_id: Uin, message_seq: Int }),
+  result: Nothing,
+  async run({ caller, chats }, { user_id, message_seq }) {
+    await chats.recall(caller.id, await chats.getPrivate(caller.id, user_id), message_seq)
+    return {}
+  }
+})
+
+export const recallGroupMessage = defineAction({
+  name: 'recall_group_message',
+  params: Type.Object({ group_id: Uin, message_seq: Int }),
+  result: Nothing,
+  async run(context, { group_id, message_seq }) {
+    await mustBeGroup(context, group_id)
+    await context.chats.recall(context.caller.id, group_id, message_seq)
+    return {}
+  }
+})
+
+export const getMessage = defineAction({
+  name: 'get_message',
+  params: Type.Object({ ...place, message_seq: Int }),
+  result: Type.Object({ message: IncomingMessage }),
+  async run(context, { message_scene, peer_id, message_seq }) {
+    const chatId = await findChat(context, message_scene, peer_id)
+    const message = await context.chats.getMessage(context.caller.id, chatId, message_seq)
+    const [shown] = await toIncoming(context, message_scene, peer_id, [message])
+    return { message: shown as IncomingMessage }
+  }
+})
+
+/** As many as a client may ask for at once (Milky 1.2, `get_history_messages`). */
+const MAX_HISTORY = 30
+
+export const getHistoryMessages = defineAction({
+  name: 'get_history_messages',
+  params: Type.Object({
+    ...place,
+    start_message_seq: Type.Optional(Int),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MAX_HISTORY, description: `expected an integer from 1 to ${MAX_HISTORY}` })
+    )
+  }),
+  result: Type.Object({ messages: Type.Array(IncomingMessage), next_message_seq: Type.Optional(Int) }),
+  async run(context, { message_scene, peer_id, start_message_seq, limit = 20 }) {
+    const chatId = await findChat(context, message_scene, peer_id)
+    // Clients send 0 for "the newest".
+    const upToSeq = start_message_seq || undefined
+    const page = await context.chats.listMessages(context.caller.id, { chatId, upToSeq, limit: limit + 1 })
+    const older = page.length > limit ? page[0] : undefined
+    const messages = await toIncoming(context, message_scene, peer_id, older ? page.slice(1) : page)
+    return { messages, ...(older && { next_message_seq: older.seq }) }
+  }
+})
+
+async function findChat(
+  { caller, chats, groups }: ActionContext,
+  scene: 'friend' | 'group' | 'temp',
+  peerId: number
+): Promise<number> {
+  if (scene === 'group') return (await groups.get(caller.id, peerId)).id
+  return chats.getPrivate(caller.id, peerId)
+}
+
+/** Private chats share the numbers of groups; nobody may reach one by calling it a group. */
+async function mustBeGroup({ store }: ActionContext, groupId: number): Promise<void> {
+  const chat = await store.findChat(groupId)
+  if (chat?.kind !== 'group') throw new ActionError('not_found', `group ${groupId} does not exist or you are not in it`)
+}
+
+/** Shows messages of one chat; what each needs of its surroundings is looked up once for all of them. */
+async function toIncoming(
+  context: ActionContext,
+  scene: 'friend' | 'group' | 'temp',
+  peerId: number,
+  messages: readonly Message[]
+): Promise<IncomingMessage[]> {
+  if (scene === 'group') return toGroupMessages(context, peerId, messages)
+  const { caller, store } = context
+  const peer = (await store.findFriend(caller.id, peerId)) ?? (await store.findAccount(peerId))
+  const friend = toFriendEntity(peer ?? { id: peerId, nickname: '', avatarUrl: '' })
+  return messages.map((message) => ({ message_scene: 'friend', ...toMessageFields(message, peerId), friend }))
+}
+
+async function toGroupMessages(
+  { caller, groups, store }: ActionContext,
+  groupId: number,
+  messages: readonly Message[]
+): Promise<IncomingMessage[]> {
+  const group = toGroupEntity(await groups.get(caller.id, groupId))
+  return Promise.all(
+    messages.map(async (message) => {
+      const member = await store.findMember(groupId, message.senderId)
+      // Who has left is still the sender of what they said.
+      const gone = {
+        accountId: message.senderId,
+        nickname: '',
+        card: '',
+        title: '',
+        role: 'member',
+        mutedUntil: 0,
+        joinedAt: 0,
+        lastSentAt: 0
+      } as const
+      const group_member = toGroupMemberEntity(
+        groupId,
+        member ?? { ...gone, nickname: (await store.findAccount(message.senderId))?.nickname ?? '' }
+      )
+      return { message_scene: 'group' as const, ...toMessageFields(message, groupId), group, group_member }
+    })
+  )
+}

@@ -1,0 +1,125 @@
+import { resolve, join } from 'node:path'
+import underPressure from '@fastify/under-pressure'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { createBotAuth } from '../plugins/auth.ts'
+import errors from '../plugins/errors.ts'
+import { milkyReverse } from '../plugins/milky-reverse.ts'
+import { milkyWebhook } from '../plugins/milky-webhook.ts'
+import rateLimit from '../plugins/rate-limit.ts'
+import websocket from '../plugins/websocket.ts'
+import { frontPage } from '../routes/front-page.ts'
+import { health } from '../routes/health.ts'
+import { imSuiteRest } from '../routes/imsuite-rest.ts'
+import { imSuiteSocket } from '../routes/imsuite-socket.ts'
+import { milkyApi } from '../routes/milky-api.ts'
+import { milkySocket } from '../routes/milky-socket.ts'
+import { pages } from '../routes/pages.ts'
+import { createMemoryBus } from './bus/memory.ts'
+import { isLoopback, type Config } from './config.ts'
+import { welcome, type Welcome } from './first-start.ts'
+import { createGateway, type Gateway } from './gateway.ts'
+import type { Logger } from './log.ts'
+import { provision } from './provision.ts'
+import { loadJwtSecret, prepareDataDir } from './secrets.ts'
+import { createSessions } from './sessions.ts'
+import { lockDirectory, openSqliteStore } from './store/index.ts'
+
+export interface Lactea {
+  /** Ready to listen. Closing it closes everything. */
+  readonly app: FastifyInstance
+  readonly gateway: Gateway
+  /** What was made because nothing was there; its secrets are shown once. */
+  readonly welcome: Welcome | undefined
+}
+
+/**
+ * The whole gateway: what every door needs, then the doors in the order they open.
+ * Throws with a sentence for people when the configuration contradicts the database or another gateway is running.
+ */
+export async function buildApp(config: Config, log: Logger): Promise<Lactea> {
+  const dir = resolve(config.data.dir)
+  await prepareDataDir(dir)
+  const unlock = lockDirectory(dir)
+  const gateway = await openGateway(config, dir, log)
+  const { store, accounts } = gateway
+  await provision(config, gateway)
+  const made = await welcome({ store, accounts, config })
+  const openBotId = await findOpenBot(config, gateway)
+  const identifyBot = createBotAuth(store, config.bots, openBotId)
+  const sessions = createSessions({
+    store,
+    secret: config.im.jwt_secret ?? (await loadJwtSecret(dir)),
+    now: gateway.now
+  })
+
+  const app = Fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    // A line per call would cost half the throughput, and its URL would hold tokens.
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: config.server.trusted_proxies.length > 0 ? config.server.trusted_proxies : false,
+    bodyLimit: 1024 * 1024,
+    requestTimeout: 60_000,
+    http: { headersTimeout: 30_000 }
+  })
+  let isServing = true
+  app.addHook('preClose', (done) => {
+    isServing = false
+    done()
+  })
+  app.addHook('onClose', async () => {
+    await gateway.close()
+    unlock()
+  })
+
+  await app.register(errors)
+  await app.register(websocket)
+  await app.register(rateLimit, { limits: config.limits })
+  await app.register(health, { gateway, isServing: () => isServing })
+  await app.register(pages)
+  await app.register(async (doors) => {
+    await doors.register(underPressure, {
+      maxEventLoopDelay: 2000,
+      retryAfter: 5,
+      message: 'the gateway is overloaded; try again in a few seconds'
+    })
+    await doors.register(imSuiteRest, { gateway, sessions, config })
+    await doors.register(imSuiteSocket, { gateway, sessions, config })
+    await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })
+    await doors.register(milkyApi, { gateway, identifyBot, bodyLimit: config.limits.http_body })
+  })
+  for (const bot of config.bots) {
+    for (const target of bot.webhooks) await app.register(milkyWebhook, { gateway, bot, target })
+    for (const target of bot.reverse_ws)
+      await app.register(milkyReverse, { gateway, bot, target, limits: config.limits })
+  }
+  return { app, gateway, welcome: made }
+}
+
+async function openGateway(config: Config, dir: string, log: Logger): Promise<Gateway> {
+  const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
+  const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
+  const { message_text, bot_message_text } = config.limits
+  return createGateway({
+    store,
+    bus: createMemoryBus(),
+    log,
+    limits: { personText: message_text, botText: bot_message_text, segments: 200 }
+  })
+}
+
+/**
+ * The bot that needs no token: the only one there is, and only while nobody else can reach this address.
+ * Throws when a bot without a token would be open to the network.
+ */
+async function findOpenBot(config: Config, { store }: Gateway): Promise<number | undefined> {
+  const configured = new Set(config.bots.filter((bot) => bot.access_token).map((bot) => bot.id))
+  const bots = (await store.listAccounts('bot')).filter((bot) => !bot.isDisabled)
+  const open: number[] = []
+  for (const { id } of bots) if (!configured.has(id) && (await store.countTokens(id)) === 0) open.push(id)
+  if (open.length > 0 && !isLoopback(config.server.host)) {
+    throw new Error(
+      `bot ${open[0]} has no access token, so ${config.server.host} would let anybody speak for it: give it one in the configuration or with "lactea bot token ${open[0]}", or listen on 127.0.0.1`
+    )
+  }
+  return bots.length === 1 ? open[0] : undefined
+}

@@ -1,0 +1,49 @@
+import closeWithGrace from 'close-with-grace'
+import { buildApp, type Lactea } from '../app.ts'
+import type { Config } from '../config.ts'
+import { createLogger } from '../log.ts'
+import type { Welcome } from '../first-start.ts'
+
+/** An open connection may finish what it does for so long (a `docker stop` waits 10 s before it kills). */
+const DRAIN_MS = 20_000
+
+/** Runs the gateway until SIGTERM or SIGINT. A second signal ends it at once. */
+export async function start(config: Config): Promise<void> {
+  const log = createLogger(config.log.level)
+  const lactea = await buildApp(config, log)
+  const { app } = lactea
+  closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ signal, err }) => {
+    if (err) log.fatal({ err }, 'an error that nobody handled; shutting down')
+    else log.info({ signal }, 'shutting down')
+    await app.close()
+    log.info('closed')
+  })
+  await app.listen({ host: config.server.host, port: config.server.port })
+  process.stdout.write(`${describeStart(config, lactea).join('\n')}\n`)
+}
+
+function describeStart({ server, data }: Config, { app, welcome }: Lactea): string[] {
+  const bound = app.server.address()
+  const port = typeof bound === 'object' && bound ? bound.port : server.port
+  const host = ['0.0.0.0', '::'].includes(server.host) ? 'localhost' : server.host
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  return [
+    `Lactea listens on ${url}`,
+    `  data     ${data.dir}`,
+    `  chat     ${url}/chat`,
+    `  console  ${url}/console`,
+    ...(welcome ? describeWelcome(url, welcome) : [])
+  ]
+}
+
+function describeWelcome(url: string, { botId, token, setupCode }: Welcome): string[] {
+  return [
+    '',
+    `First start: bot ${botId} was made. Its access token is shown this once (a new one: lactea bot token ${botId}):`,
+    `  ${token}`,
+    'Set-up code of the console, shown this once:',
+    `  ${setupCode}`,
+    'Try it:',
+    `  curl -s ${url}/get_login_info -H 'Authorization: Bearer ${token}' -H 'Content-Type: application/json' -d '{}'`
+  ]
+}

@@ -1,0 +1,102 @@
+import type { Path } from './given.ts'
+import { formatPath, type Report } from './mistakes.ts'
+import type { Config } from './schema.ts'
+
+/** A configuration in which everything may be missing, because it had a mistake of its own. */
+type Loose<T> = T extends (infer Item)[]
+  ? (Loose<Item> | undefined)[]
+  : T extends object
+    ? { [Key in keyof T]?: Loose<T[Key]> | undefined }
+    : T
+
+type Rule = (config: Loose<Config>, report: Report) => void
+
+const rules: Rule[] = [
+  ({ bots = [] }, report) => {
+    for (const [index, first] of repeats(bots.map((bot) => bot?.id))) {
+      refuse(['bots', index, 'id'], `${bots[index]?.id} is already the id of bots[${first}]`, report)
+    }
+  },
+
+  // The token says which bot is calling: two bots with one token would be one bot, by luck of the lookup.
+  ({ bots = [] }, report) => {
+    for (const [index, first] of repeats(bots.map((bot) => bot?.access_token))) {
+      refuse(['bots', index, 'access_token'], `is the same as that of bots[${first}]; every bot needs its own`, report)
+    }
+  },
+
+  ({ bots = [] }, report) => {
+    for (const [index, bot] of bots.entries()) {
+      refuseRepeatedUrls(['bots', index, 'webhooks'], bot?.webhooks ?? [], report)
+      refuseRepeatedUrls(['bots', index, 'reverse_ws'], bot?.reverse_ws ?? [], report)
+    }
+  },
+
+  ({ bots = [], provision }, report) => {
+    const accounts = provision?.accounts ?? []
+    for (const [index, bot] of bots.entries()) {
+      const person = accounts.findIndex((account) => account?.kind === 'person' && account.id === bot?.id)
+      if (bot?.id === undefined || person < 0) continue
+      refuse(['bots', index, 'id'], `${bot.id} is declared as a person in provision.accounts[${person}]`, report)
+    }
+  },
+
+  ({ provision }, report) => {
+    for (const list of ['accounts', 'groups'] as const) {
+      const ids = (provision?.[list] ?? []).map((entry) => entry?.id)
+      for (const [index, first] of repeats(ids)) {
+        refuse(
+          ['provision', list, index, 'id'],
+          `${ids[index]} is already the id of provision.${list}[${first}]`,
+          report
+        )
+      }
+    }
+  },
+
+  ({ provision }, report) => {
+    const usernames = (provision?.accounts ?? []).map((account) => account?.username)
+    for (const [index, first] of repeats(usernames)) {
+      refuse(
+        ['provision', 'accounts', index, 'username'],
+        `is already the username of provision.accounts[${first}]`,
+        report
+      )
+    }
+  },
+
+  ({ provision }, report) => {
+    for (const [index, pair] of (provision?.friends ?? []).entries()) {
+      if (pair?.[0] === undefined || pair[0] !== pair[1]) continue
+      refuse(['provision', 'friends', index], `must name two different accounts, got ${pair[0]} twice`, report)
+    }
+  }
+]
+
+/** Reports what is wrong between keys; each key by itself has been checked against the schema. */
+export function checkRules(config: unknown, report: Report): void {
+  for (const rule of rules) rule((config ?? {}) as Loose<Config>, report)
+}
+
+function refuseRepeatedUrls(path: Path, targets: ({ url?: string | undefined } | undefined)[], report: Report): void {
+  const urls = targets.map((target) => target?.url && URL.parse(target.url)?.href)
+  for (const [index, first] of repeats(urls)) {
+    refuse(
+      [...path, index, 'url'],
+      `is the same as ${formatPath([...path, first, 'url'])}; every event would arrive twice`,
+      report
+    )
+  }
+}
+
+function refuse(path: Path, message: string, report: Report): void {
+  report(path, `${formatPath(path)} ${message}`)
+}
+
+/** Index of every value that was there before, with the index of the first one. Nothing is no value. */
+function repeats(values: unknown[]): [number, number][] {
+  return [...values.entries()]
+    .filter(([, value]) => value !== undefined && value !== null && value !== '')
+    .map(([index, value]): [number, number] => [index, values.indexOf(value)])
+    .filter(([index, first]) => first < index)
+}

@@ -1,0 +1,316 @@
+import { type Static, type TLiteral, type TProperties, type TSchema, type TUnion, Type } from '@sinclair/typebox'
+import type { ShapeName } from './shapes.ts'
+
+/**
+ * What the configuration reader knows about a key beyond JSON Schema. TypeBox keeps foreign keywords, so the one
+ * schema below is type, default, check, reference page and masking rule at once.
+ */
+export interface KeySchema {
+  type?: string
+  description?: string
+  default?: unknown
+  const?: unknown
+  anyOf?: KeySchema[]
+  properties?: Record<string, KeySchema>
+  items?: KeySchema | KeySchema[]
+  minimum?: number
+  maximum?: number
+  minItems?: number
+  /** Never printed, masked as `***`, and may be given as `<key>_file`. */
+  secret?: boolean
+  /** A URL that may carry a password: masked piece by piece, so that the reader still sees where it points. */
+  url?: boolean
+  /** Accepts text with a unit as well; the value is always a number of this unit. */
+  unit?: 'bytes' | 'ms'
+  /** A rule for text, see `shapes.ts`. */
+  is?: ShapeName
+}
+
+type TChoice<T extends string> = TUnion<TLiteral<T>[]>
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const MAX_ID = 2_147_483_647
+
+const section = <T extends TProperties>(properties: T, description: string) =>
+  Type.Object(properties, { additionalProperties: false, description })
+
+const text = (description: string, options: KeySchema = {}) => Type.String({ description, is: 'text', ...options })
+
+const integer = (minimum: number, maximum: number, description: string, options: KeySchema = {}) =>
+  Type.Integer({ minimum, maximum, description, ...options })
+
+const flag = (value: boolean, description: string) => Type.Boolean({ description, default: value })
+
+const choice = <const T extends string>(
+  values: readonly T[],
+  description: string,
+  options: KeySchema = {}
+): TChoice<T> =>
+  Type.Union(
+    values.map((value) => Type.Literal(value)),
+    { description, ...options }
+  )
+
+const listOf = <T extends TSchema>(items: T, description: string) => Type.Array(items, { description, default: [] })
+
+/** A key that may be left out; absent is `null`, so that readers of the configuration meet one kind of nothing. */
+const optional = <T extends TSchema>(schema: T) =>
+  Type.Union([schema, Type.Null()], { default: null, description: schema.description ?? '' })
+
+const secret = (description: string, is: ShapeName) => optional(text(description, { secret: true, is }))
+
+const size = (bytes: number, description: string) =>
+  integer(1, Number.MAX_SAFE_INTEGER, description, { default: bytes, unit: 'bytes' })
+
+const count = (value: number, description: string) =>
+  integer(1, Number.MAX_SAFE_INTEGER, description, { default: value })
+
+const accountId = (description: string) => integer(10_001, MAX_ID, description)
+const groupId = (description: string) => integer(100_001, MAX_ID, description)
+
+const format = choice(['draft', 'v1'], 'Shape of the events that are sent.', { default: 'draft' })
+
+const Tls = section(
+  {
+    cert: text('Certificate file (PEM).'),
+    key: text('Key file (PEM).'),
+    ca: optional(text('Authorities that sign client certificates (PEM).')),
+    client_cert: choice(['none', 'request', 'require'], 'Whether clients show a certificate; require is mutual TLS.', {
+      default: 'none'
+    })
+  },
+  'Serve TLS without a reverse proxy.'
+)
+
+const Listener = section(
+  {
+    host: optional(text('Address to listen on; that of server.host when left out.', { is: 'host' })),
+    port: integer(0, 65_535, 'TCP port.'),
+    doors: Type.Array(text('Name of a door.'), { default: [], description: 'Doors open here; empty opens all.' })
+  },
+  'A further address.'
+)
+
+const Server = section(
+  {
+    host: text('Address to listen on. A public address needs a token on every bot.', {
+      is: 'host',
+      default: '127.0.0.1'
+    }),
+    port: integer(0, 65_535, 'TCP port; 0 takes any free one.', { default: 3000 }),
+    tls: optional(Tls),
+    listeners: listOf(Listener, 'Further addresses, each with all doors or a choice of them.'),
+    trusted_proxies: listOf(
+      text('An address or network.', { is: 'cidr' }),
+      'Addresses or CIDR networks whose X-Forwarded-* headers are believed.'
+    ),
+    allowed_origins: listOf(
+      text('An origin.', { is: 'origin' }),
+      'Origins of other web pages that may call the gateway from a browser.'
+    )
+  },
+  'Where the gateway listens.'
+)
+
+const Storage = section(
+  {
+    dir: text('Directory of the SQLite database, uploaded files and generated secrets.', { default: './data' }),
+    database: optional(text('PostgreSQL address, instead of SQLite.', { secret: true, url: true })),
+    nats: optional(text('NATS address, needed when several nodes share the database.', { secret: true, url: true }))
+  },
+  'Where the gateway keeps what it knows.'
+)
+
+const Im = section(
+  {
+    registration: choice(['open', 'invite', 'closed'], 'Who may make an account.', { default: 'open' }),
+    jwt_secret: secret(
+      'Key that signs session tokens; generated and kept in the data directory when left out.',
+      'secret'
+    ),
+    jwks_url: optional(text('Trust the tokens of another issuer, whose keys are here.', { is: 'http-url', url: true }))
+  },
+  'The doors for people (IM-Suite).'
+)
+
+export const WebhookConfig = section(
+  {
+    url: text('Address that events are posted to.', { is: 'http-url', url: true }),
+    access_token: secret('Sent along as `Authorization: Bearer …`.', 'token'),
+    secret: secret('Key that signs every delivery (Standard Webhooks), `whsec_` and base64.', 'webhook-secret'),
+    format,
+    events: optional(
+      Type.Array(text('Name of an event.', { is: 'event' }), {
+        minItems: 1,
+        description: 'Names of the events to send; all when left out.'
+      })
+    ),
+    timeout: integer(1, 600_000, 'How long one attempt may take.', { default: 10_000, unit: 'ms' })
+  },
+  'A webhook.'
+)
+
+export const ReverseConfig = section(
+  {
+    url: text('WebSocket address that the gateway dials.', { is: 'ws-url', url: true }),
+    access_token: secret('Sent along as `Authorization: Bearer …`.', 'token'),
+    format
+  },
+  'A reverse WebSocket.'
+)
+
+export const MaimConfig = section(
+  {
+    url: text('WebSocket address of a maim_message server.', { is: 'ws-url', url: true }),
+    mode: choice(['legacy', 'api-server'], 'Which of the two dialects the server speaks.'),
+    platform: text('Name under which messages are filed over there.', { default: 'lactea' }),
+    token: secret('Token of the legacy dialect.', 'token'),
+    api_key: secret('Key of the API-Server dialect.', 'token')
+  },
+  'A link to a maim_message server.'
+)
+
+export const BotConfig = section(
+  {
+    id: accountId('Account number of the bot.'),
+    nickname: text('Name that people see.', { default: 'Bot <id>' }),
+    access_token: secret('Token the bot signs in with; made by `lactea bot add` when left out.', 'token'),
+    report_self: flag(false, 'The bot also hears the messages it sent itself.'),
+    webhooks: listOf(WebhookConfig, 'Addresses that receive the events of the bot by POST.'),
+    reverse_ws: listOf(ReverseConfig, 'WebSocket servers that the gateway dials for the bot.'),
+    maim: listOf(MaimConfig, 'maim_message servers that the gateway dials for the bot.')
+  },
+  'A bot.'
+)
+
+const MaimKey = section(
+  {
+    api_key: text('The key.', { secret: true, is: 'token' }),
+    account: accountId('Account number of the bot that the key speaks for.')
+  },
+  'A key of the API-Server door.'
+)
+
+const Maim = section(
+  {
+    keys: listOf(MaimKey, 'Who may connect to our API-Server door, and as whom.'),
+    legacy_tokens: Type.Array(text('A token.', { secret: true, is: 'token' }), {
+      default: [],
+      secret: true,
+      description: 'Tokens of the legacy door; empty needs no token and is for loopback only.'
+    })
+  },
+  'Doors for maim_message clients.'
+)
+
+const Account = section(
+  {
+    id: accountId('Account number.'),
+    kind: choice(['person', 'bot'], 'Whether a person or a bot.'),
+    username: optional(text('Name to sign in with.')),
+    password: secret('Password to sign in with.', 'secret'),
+    nickname: optional(text('Name that others see.')),
+    phone: optional(text('Phone number.'))
+  },
+  'An account.'
+)
+
+const Group = section(
+  {
+    id: groupId('Number of the group.'),
+    name: text('Name of the group.'),
+    owner: accountId('Account that owns the group.'),
+    admins: listOf(accountId('An account.'), 'Accounts that help the owner.'),
+    members: listOf(accountId('An account.'), 'Accounts without a special role.')
+  },
+  'A group.'
+)
+
+const Provision = section(
+  {
+    accounts: listOf(Account, 'People and bots that exist.'),
+    friends: listOf(
+      Type.Tuple([accountId('One side.'), accountId('The other side.')]),
+      'Pairs of accounts that are friends, such as `[10001, 10011]`.'
+    ),
+    groups: listOf(Group, 'Groups that exist.')
+  },
+  'Made sure of at every start; nothing is ever removed by it.'
+)
+
+export const Limits = section(
+  {
+    http_body: size(32 * MiB, 'Largest HTTP body; Milky actions carry base64 media.'),
+    milky_frame: size(32 * MiB, 'Largest frame from a Milky client.'),
+    im_frame: size(64 * KiB, 'Largest frame from a person.'),
+    maim_frame: size(16 * MiB, 'Largest frame from a maim API-Server client.'),
+    maim_legacy_frame: size(104_857_600, 'Largest frame from a maim legacy client, as in the real server.'),
+    connection_buffer: size(4 * MiB, 'Unsent bytes of one connection before it is cut off as slow.'),
+    http_rate: count(12_000, 'Requests per minute of one token or address.'),
+    upgrade_rate: count(600, 'WebSocket handshakes per minute of one address.'),
+    login_rate: count(10, 'Sign-ins per minute of one address.'),
+    frame_rate: count(500, 'Frames per second on one socket of a bot.'),
+    im_frame_rate: count(20, 'Frames per second on one socket of a person.'),
+    message_text: count(4096, 'Code points of text in one message of a person.'),
+    bot_message_text: count(16_384, 'Code points of text in one message of a bot.')
+  },
+  'Every limit by name.'
+)
+
+const Log = section(
+  {
+    level: choice(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+      'Least urgent lines that are written.',
+      {
+        default: 'info'
+      }
+    )
+  },
+  'What is written to the log.'
+)
+
+/** The whole configuration: type, defaults, checks and reference page come from here and from nowhere else. */
+export const Config = section(
+  {
+    server: Server,
+    data: Storage,
+    im: Im,
+    bots: listOf(BotConfig, 'Bots and where their events go.'),
+    maim: Maim,
+    provision: Provision,
+    limits: Limits,
+    log: Log
+  },
+  'The configuration of the gateway.'
+)
+
+export type Config = Static<typeof Config>
+export type BotConfig = Static<typeof BotConfig>
+export type WebhookConfig = Static<typeof WebhookConfig>
+export type ReverseConfig = Static<typeof ReverseConfig>
+export type MaimConfig = Static<typeof MaimConfig>
+export type Limits = Static<typeof Limits>
+export type Provision = Static<typeof Provision>
+
+export const configSchema: KeySchema = Config
+
+/** What stands behind "or null": the schema a given value is checked against. */
+export function unwrap(schema: KeySchema): KeySchema {
+  const inner = schema.anyOf?.find((option) => option.type !== 'null')
+  return inner && schema.anyOf?.some((option) => option.type === 'null') ? inner : schema
+}
+
+/** The words of a choice, or undefined when the schema is none. */
+export function choicesOf(schema: KeySchema): string[] | undefined {
+  return schema.anyOf?.map((option) => String(option.const))
+}
+
+/** The schema one step down: a property by name, a list entry by index; undefined when there is none. */
+export function stepInto(schema: KeySchema, step: string | number): KeySchema | undefined {
+  const inner = unwrap(schema)
+  if (typeof step === 'number') return Array.isArray(inner.items) ? inner.items[step] : inner.items
+  // hasOwn, because `constructor` and `__proto__` are things people can write into a file
+  return inner.properties && Object.hasOwn(inner.properties, step) ? inner.properties[step] : undefined
+}

@@ -1,0 +1,90 @@
+import { ActionError } from './errors.ts'
+import type { Account, Friend, NewAccount, Store } from './store.ts'
+
+/** Hashing lives outside of the core, since it needs native code. */
+export interface PasswordHasher {
+  readonly hash: (password: string) => Promise<string>
+  readonly verify: (hash: string, password: string) => Promise<boolean>
+}
+
+export interface Login {
+  readonly username?: string | undefined
+  readonly phone?: string | undefined
+  readonly password: string
+}
+
+/** Accounts, their secrets and their friends. Every method throws `ActionError` to refuse. */
+export interface Accounts {
+  readonly add: (
+    account: Omit<NewAccount, 'passwordHash' | 'createdAt'> & { readonly password?: string | undefined }
+  ) => Promise<Account>
+  /** Not found and switched off are the same to whoever asks. */
+  readonly get: (id: number) => Promise<Account>
+  /** Undefined when the name is unknown or the password is wrong; takes as long in both cases. */
+  readonly signIn: (login: Login) => Promise<Account | undefined>
+  readonly setPassword: (id: number, password: string) => Promise<void>
+  /** Makes this the account's only access token. Only its SHA-256 digest is kept. */
+  readonly setToken: (id: number, token: string) => Promise<void>
+  readonly remove: (id: number) => Promise<void>
+  readonly befriend: (a: number, b: number) => Promise<void>
+  readonly getFriend: (accountId: number, friendId: number) => Promise<Friend>
+}
+
+export interface AccountsOptions {
+  readonly store: Store
+  /** Unix seconds. */
+  readonly now: () => number
+  readonly passwords: PasswordHasher
+  /** SHA-256 of a token's UTF-8 bytes. */
+  readonly digest: (token: string) => Uint8Array
+}
+
+export const MIN_PASSWORD_LENGTH = 6
+
+export function createAccounts({ store, now, passwords, digest }: AccountsOptions): Accounts {
+  // Checked when the name is unknown, so that the time of the answer does not tell which names exist.
+  let decoy: Promise<string> | undefined
+
+  async function hashOf(password: string): Promise<string> {
+    if (password.length < MIN_PASSWORD_LENGTH) {
+      throw new ActionError('invalid', `a password has at least ${MIN_PASSWORD_LENGTH} characters`, {
+        field: 'password'
+      })
+    }
+    return passwords.hash(password)
+  }
+
+  return {
+    async add({ password, ...account }) {
+      const passwordHash = password === undefined ? undefined : await hashOf(password)
+      return store.addAccount({ ...account, passwordHash, createdAt: now() })
+    },
+
+    async get(id) {
+      const account = await store.findAccount(id)
+      if (!account || account.isDisabled) throw new ActionError('not_found', `account ${id} does not exist`)
+      return account
+    },
+
+    async signIn({ username, phone, password }) {
+      const found = await store.findAccountByLogin({ username, phone })
+      decoy ??= passwords.hash('nobody has this password')
+      const isRight = await passwords.verify(found?.passwordHash ?? (await decoy), password)
+      return found?.passwordHash && isRight && !found.isDisabled ? found : undefined
+    },
+
+    async setPassword(id, password) {
+      await store.setPassword(id, await hashOf(password))
+    },
+
+    setToken: (id, token) => store.replaceToken(id, digest(token), now()),
+    remove: (id) => store.disableAccount(id, now()),
+    befriend: (a, b) => store.addFriendship(a, b, now()),
+
+    async getFriend(accountId, friendId) {
+      const friend = await store.findFriend(accountId, friendId)
+      if (!friend) throw new ActionError('not_found', `there is no friend ${friendId}`)
+      return friend
+    }
+  }
+}

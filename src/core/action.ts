@@ -1,0 +1,34 @@
+import type { Static, TObject } from '@sinclair/typebox'
+import type { Accounts } from './accounts.ts'
+import type { Chats } from './chats.ts'
+import type { ActionError } from './errors.ts'
+import type { Groups } from './groups.ts'
+import type { Account, Store } from './store.ts'
+
+/** On whose behalf an action runs. The door has made sure of it. */
+export interface Caller {
+  readonly accountId: number
+}
+
+export interface ActionContext {
+  readonly caller: Account
+  readonly accounts: Accounts
+  readonly chats: Chats
+  readonly groups: Groups
+  readonly store: Store
+}
+
+/** Something that a client can ask for. `params` validates and types in one. */
+export interface Action<P extends TObject = TObject, R extends TObject = TObject> {
+  readonly name: string
+  readonly params: P
+  readonly result: R
+  run(context: ActionContext, params: Static<P>): Promise<Static<R>>
+}
+
+export function defineAction<P extends TObject, R extends TObject>(action: Action<P, R>): Action<P, R> {
+  return action
+}
+
+/** What came of a call: a failure is an outcome too. */
+export type Outcome = { readonly ok: true; readonly data: object } | { readonly ok: false; readonly error: ActionError }

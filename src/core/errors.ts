@@ -1,0 +1,39 @@
+/**
+ * Why an action failed: a closed list. Adapters map it to a `retcode`, an HTTP status or an error frame;
+ * `docs/errors.md` lists exactly these.
+ */
+export const REASONS = {
+  invalid: 'the parameters are malformed',
+  unknown_action: 'there is no such action',
+  not_found: 'the account, group, chat or message does not exist, or the caller may not know of it',
+  forbidden: 'the caller may not do this',
+  muted: 'the caller may not speak in this group now',
+  conflict: 'it contradicts what exists already',
+  too_large: 'more than the configured limit',
+  rate_limited: 'too often; try again later',
+  disabled: "the caller's account is switched off",
+  unavailable: 'the store cannot answer now; trying again is safe',
+  internal: 'a mistake of the gateway'
+} as const
+
+export type Reason = keyof typeof REASONS
+
+/** What more an adapter may tell: which parameter was wrong, when to come back, an id to find the log line by. */
+export interface ErrorDetails {
+  readonly field?: string
+  readonly retryAfterMs?: number
+  readonly requestId?: string
+}
+
+/** Thrown by rules, caught once in the dispatcher. The message is written for the person who reads it. */
+export class ActionError extends Error {
+  readonly reason: Reason
+  readonly details: ErrorDetails
+
+  constructor(reason: Reason, message: string, details: ErrorDetails = {}) {
+    super(message)
+    this.name = 'ActionError'
+    this.reason = reason
+    this.details = details
+  }
+}

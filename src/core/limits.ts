@@ -1,0 +1,8 @@
+/** Limits that the rules themselves keep; those of sockets and bodies belong to the doors. */
+export interface CoreLimits {
+  /** Code points of text in one message of a person. */
+  readonly personText: number
+  /** Code points of text in one message of a bot. */
+  readonly botText: number
+  readonly segments: number
+}

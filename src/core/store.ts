@@ -1,0 +1,236 @@
+export type { Message } from './event.ts'
+import type { EventListener, Undo } from './bus.ts'
+import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
+import type { DraftSegment } from './segment.ts'
+
+export interface Account extends AccountRef {
+  readonly kind: 'person' | 'bot'
+  readonly username: string | undefined
+  readonly phone: string | undefined
+  readonly bio: string
+  /** Unix seconds, as every time here. */
+  readonly createdAt: number
+  readonly isDisabled: boolean
+}
+
+export interface NewAccount {
+  /** The store gives the next free id from 10001 when absent. */
+  readonly id?: number | undefined
+  readonly kind: 'person' | 'bot'
+  readonly nickname: string
+  readonly username?: string | undefined
+  readonly phone?: string | undefined
+  readonly passwordHash?: string | undefined
+  readonly createdAt: number
+}
+
+export interface Friend extends AccountRef {
+  readonly username: string | undefined
+  readonly remark: string
+}
+
+export interface Group {
+  readonly id: number
+  readonly name: string
+  readonly ownerId: number
+  readonly memberCount: number
+  readonly isMuted: boolean
+  readonly createdAt: number
+}
+
+export interface NewGroup {
+  readonly id?: number | undefined
+  readonly name: string
+  readonly ownerId: number
+  readonly adminIds: readonly number[]
+  readonly memberIds: readonly number[]
+  readonly createdAt: number
+}
+
+export interface Member {
+  readonly accountId: number
+  readonly nickname: string
+  readonly card: string
+  readonly title: string
+  readonly role: Role
+  /** 0 when not muted. */
+  readonly mutedUntil: number
+  readonly joinedAt: number
+  /** 0 when nothing was said yet. */
+  readonly lastSentAt: number
+}
+
+/** What decides whether somebody may speak; read in the transaction of the message itself. */
+export interface Speaker {
+  readonly kind: 'private' | 'group'
+  readonly role: Role
+  readonly mutedUntil: number
+  readonly isGroupMuted: boolean
+}
+
+export interface MessageDraft {
+  readonly chatId: number
+  readonly senderId: number
+  readonly segments: readonly DraftSegment[]
+  readonly time: number
+  /** The rule; throws to refuse, and then nothing is written. */
+  readonly check: (speaker: Speaker) => void
+}
+
+/** What a rule about a group is decided on: the group, who acts, and whom it is about. */
+export interface GroupState {
+  readonly group: Group
+  readonly actor: Member | undefined
+  readonly target: Member | undefined
+  /** Who would follow the owner: the longest-serving admin, else the longest-serving member. */
+  readonly successor: Member | undefined
+}
+
+export type GroupChange =
+  | { readonly type: 'rename'; readonly name: string }
+  | { readonly type: 'mute-all'; readonly isMute: boolean }
+  | { readonly type: 'set-card'; readonly accountId: number; readonly card: string }
+  | { readonly type: 'set-role'; readonly accountId: number; readonly role: Role }
+  | { readonly type: 'mute'; readonly accountId: number; readonly until: number }
+  | { readonly type: 'add'; readonly accountId: number }
+  | { readonly type: 'remove'; readonly accountId: number; readonly newOwnerId: number | undefined }
+
+/** Undefined: nothing to do, which is a success without an event. */
+export type GroupDecision = { readonly change: GroupChange; readonly event?: EventDraft } | undefined
+
+export interface GroupOrder {
+  readonly groupId: number
+  /** Absent when the operator of the gateway acts (configuration, command line). */
+  readonly actorId?: number | undefined
+  readonly targetId?: number | undefined
+  readonly time: number
+  readonly decide: (state: GroupState) => GroupDecision
+}
+
+export interface RecallOrder {
+  readonly chatId: number
+  readonly seq: number
+  readonly operatorId: number
+  readonly time: number
+  /** `operatorRole` is absent when the operator is not in the chat. */
+  readonly check: (
+    message: Message,
+    chatKind: 'private' | 'group',
+    roles: { sender: Role | undefined; operator: Role | undefined }
+  ) => void
+}
+
+export interface MessagePage {
+  readonly chatId: number
+  /** Messages up to and including this seq, newest first in the store's reading, ascending in the answer. */
+  readonly upToSeq?: number | undefined
+  /** Messages after this seq. */
+  readonly afterSeq?: number | undefined
+  readonly limit: number
+}
+
+export interface ChatSummary {
+  readonly chat: ChatRef
+  readonly lastMessage: Message | undefined
+  readonly unreadCount: number
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface Session {
+  readonly id: string
+  readonly accountId: number
+  readonly refreshId: string
+  readonly createdAt: number
+  readonly expiresAt: number
+}
+
+/**
+ * What the core asks of a database. Each method is one statement or one transaction and says what is meant, not which
+ * tables it touches. A promise resolves only after the commit is durable.
+ * Errors: `ActionError('conflict')` for a taken id, username or phone, `ActionError('unavailable')` when the database
+ * cannot write, and whatever a `check` or `decide` throws.
+ */
+export interface Store {
+  readonly findAccount: (id: number) => Promise<Account | undefined>
+  readonly findAccountByLogin: (login: {
+    username?: string | undefined
+    phone?: string | undefined
+  }) => Promise<(Account & { passwordHash: string | undefined }) | undefined>
+  readonly findAccountByToken: (digest: Uint8Array) => Promise<Account | undefined>
+  readonly listAccounts: (kind: 'person' | 'bot') => Promise<Account[]>
+  readonly addAccount: (account: NewAccount) => Promise<Account>
+  readonly setNickname: (id: number, nickname: string) => Promise<void>
+  readonly setPassword: (id: number, passwordHash: string) => Promise<void>
+  /** Switches the account off: its tokens and sessions end, its messages stay. */
+  readonly disableAccount: (id: number, time: number) => Promise<void>
+  /** The account's only token from now on. */
+  readonly replaceToken: (accountId: number, digest: Uint8Array, time: number) => Promise<void>
+  readonly countTokens: (accountId: number) => Promise<number>
+
+  readonly addFriendship: (a: number, b: number, time: number) => Promise<void>
+  readonly listFriends: (accountId: number) => Promise<Friend[]>
+  readonly findFriend: (accountId: number, friendId: number) => Promise<Friend | undefined>
+  readonly shareGroup: (a: number, b: number) => Promise<boolean>
+
+  readonly findPrivateChat: (a: number, b: number) => Promise<number | undefined>
+  /** The private chat of two accounts, made when there is none. */
+  readonly openPrivateChat: (a: number, b: number, time: number) => Promise<number>
+  readonly findChat: (chatId: number) => Promise<ChatRef | undefined>
+  readonly isMember: (chatId: number, accountId: number) => Promise<boolean>
+  readonly listChats: (
+    accountId: number,
+    page: { offset: number; limit: number }
+  ) => Promise<{ chats: ChatSummary[]; total: number }>
+
+  readonly addGroup: (group: NewGroup) => Promise<Group>
+  readonly findGroup: (groupId: number) => Promise<Group | undefined>
+  readonly listGroups: (accountId?: number) => Promise<Group[]>
+  readonly listMembers: (groupId: number) => Promise<Member[]>
+  readonly findMember: (groupId: number, accountId: number) => Promise<Member | undefined>
+  readonly changeGroup: (order: GroupOrder) => Promise<void>
+
+  readonly appendMessage: (draft: MessageDraft) => Promise<Message>
+  readonly recallMessage: (order: RecallOrder) => Promise<void>
+  /** Undefined for an unknown or a recalled message. */
+  readonly findMessage: (chatId: number, seq: number) => Promise<Message | undefined>
+  /** Where a message is or, recalled, was. */
+  readonly findPosition: (messageId: number) => Promise<{ chatId: number; seq: number } | undefined>
+  /** Ascending by seq; recalled messages are left out. */
+  readonly listMessages: (page: MessagePage) => Promise<Message[]>
+
+  /** What the account may see of the log after this id, in order. `readTo` is how far the log was read, even if nothing was for it. */
+  readonly readEvents: (
+    accountId: number,
+    afterId: number,
+    limit: number
+  ) => Promise<{ events: GatewayEvent[]; readTo: number }>
+  readonly lastEventId: () => Promise<number>
+  /** Called with what each commit added to the log, in order, after the promises of that commit were settled. */
+  readonly onCommit: (listener: EventListener) => Undo
+  /** Called when another process changed the database: what was remembered may be wrong. */
+  readonly onForeignChange: (listener: () => void) => Undo
+  /** While any hold is open, writes wait. Gives back its own undo. */
+  readonly holdWrites: () => Undo
+
+  /** The position of a named reader of the log; begins at the end of the log when it is new. */
+  readonly openCursor: (name: string) => Promise<number>
+  readonly saveCursor: (name: string, eventId: number) => Promise<void>
+
+  readonly addSession: (session: Session) => Promise<void>
+  readonly findSession: (id: string) => Promise<Session | undefined>
+  /** False when `usedRefreshId` is not the current one: the token was used before. */
+  readonly rotateSession: (
+    id: string,
+    usedRefreshId: string,
+    newRefreshId: string,
+    expiresAt: number
+  ) => Promise<boolean>
+  readonly removeSession: (id: string) => Promise<void>
+
+  readonly getMeta: (key: string) => Promise<string | undefined>
+  readonly setMeta: (key: string, value: string) => Promise<void>
+  /** Rejects when the database cannot be read or written. */
+  readonly ping: () => Promise<void>
+  readonly close: () => Promise<void>
+}

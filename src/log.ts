@@ -1,0 +1,35 @@
+import { pino, type Logger } from 'pino'
+
+export type { Logger }
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+const SECRET_KEY =
+  '(?:access_token|refresh_token|token|ticket|api_key|apikey|x-apikey|password|secret|jwt_secret|authorization)'
+
+/** In a URL or a form; in JSON, escaped or not; as a header value; in the user part of a URL. */
+const PATTERNS: readonly [RegExp, string][] = [
+  [new RegExp(`\\b(${SECRET_KEY})=[^&\\s"'\\\\]+`, 'gi'), '$1=***'],
+  [new RegExp(`(\\\\?"${SECRET_KEY}\\\\?"\\s*:\\s*\\\\?")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1***'],
+  [/\b(Bearer|Basic|Bot)\s+[\w.~+/=:-]+/gi, '$1 ***'],
+  [/(\w+:\/\/)[^/\s"'@\\]+@/g, '$1***@']
+]
+
+/** Takes everything that looks like a secret out of a line of the log. */
+export function redact(line: string): string {
+  return PATTERNS.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), line)
+}
+
+/**
+ * JSON lines. Redaction is done where lines leave, not where they are made: whoever logs a URL, an error or a
+ * configuration object tomorrow cannot forget it.
+ */
+export function createLogger(
+  level: LogLevel,
+  write: (line: string) => void = (line) => process.stderr.write(line)
+): Logger {
+  return pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { write: (line: string) => write(redact(line)) }
+  )
+}

@@ -1,0 +1,142 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { text as readAll } from 'node:stream/consumers'
+import { Command, InvalidArgumentError } from 'commander'
+import { stringify } from 'yaml'
+import * as desk from './cli/accounts.ts'
+import { start } from './cli/start.ts'
+import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
+
+const program = new Command('lactea')
+  .description('A messaging gateway where people, bots and LLM brains meet')
+  .version(readVersion())
+
+interface Common extends ConfigOverrides {
+  config?: string
+}
+
+/** A command that knows the configuration. */
+function command(parent: Command, usage: string, summary: string): Command {
+  return parent
+    .command(usage)
+    .description(summary)
+    .option('--config <file>', 'configuration file (default: lactea.yaml in the working directory, when there is one)')
+    .option('--data-dir <dir>', 'data directory')
+}
+
+function load({ config: file, port, host, dataDir }: Common) {
+  return loadConfig({ file, argv: { port, host, dataDir } })
+}
+
+/** A command about accounts: does its work on the database and prints what came of it. */
+function deskCommand(
+  parent: Command,
+  usage: string,
+  summary: string,
+  work: (desk: desk.Desk, args: string[], options: never) => Promise<string>
+): Command {
+  return command(parent, usage, summary).action(async (...given: unknown[]) => {
+    // commander gives the arguments, then the options, then the command.
+    const options = given.at(-2)
+    const args = given.slice(0, -2) as string[]
+    const said = await desk.atDesk(load(options as Common).config, (open) => work(open, args, options as never))
+    process.stdout.write(`${said}\n`)
+  })
+}
+
+command(program, 'start', 'run the gateway')
+  .option('--port <n>', 'TCP port')
+  .option('--host <host>', 'address to listen on')
+  .action((options: Common) => start(load(options).config))
+
+command(program, 'check-config', 'print every mistake of the configuration, or what it amounts to').action(
+  (options: Common) => {
+    process.stdout.write(stringify(maskSecrets(load(options).config)))
+  }
+)
+
+const bot = program.command('bot').description('bots: accounts with an access token')
+deskCommand(bot, 'add', 'make a bot and print its token', (open, _args, options) => desk.addBot(open, options))
+  .option('--id <n>', 'account id', toId)
+  .option('--nickname <name>', 'what people see')
+deskCommand(bot, 'list', 'list the bots', (open) => desk.listBots(open))
+deskCommand(bot, 'token <id>', 'give a bot a new token and print it', (open, [id]) =>
+  desk.newBotToken(open, toId(id ?? ''))
+)
+deskCommand(bot, 'remove <id>', 'switch a bot off', (open, [id]) => desk.removeBot(open, toId(id ?? '')))
+
+const user = program.command('user').description('people: accounts with a password')
+deskCommand(
+  user,
+  'add <username>',
+  'make an account for a person',
+  async (open, [username = ''], options: desk.NewUser & PasswordOptions) =>
+    desk.addUser(open, { ...options, username, password: await readPassword(options) })
+)
+  .option('--id <n>', 'account id', toId)
+  .option('--nickname <name>', 'what others see')
+  .option('--phone <number>', 'phone number to sign in with')
+  .option('--password-stdin', 'read the password from standard input (default: make one and print it)')
+deskCommand(user, 'list', 'list the people', (open) => desk.listUsers(open))
+deskCommand(
+  user,
+  'password <user>',
+  'give a person a new password',
+  async (open, [who = ''], options: PasswordOptions) => desk.setUserPassword(open, who, await readPassword(options))
+).option('--password-stdin', 'read the password from standard input (default: make one and print it)')
+deskCommand(user, 'remove <user>', "switch a person's account off", (open, [who = '']) => desk.removeUser(open, who))
+deskCommand(user, 'befriend <id> <other>', 'make two accounts friends', (open, [a = '', b = '']) =>
+  desk.befriend(open, toId(a), toId(b))
+)
+
+const group = program.command('group').description('groups of people and bots')
+deskCommand(group, 'add <name>', 'make a group', (open, [name = ''], options: Omit<desk.GroupRequest, 'name'>) =>
+  desk.addGroup(open, { ...options, name })
+)
+  .requiredOption('--owner <id>', 'account that owns it', toId)
+  .option('--id <n>', 'group id, from 100001', toId)
+  .option('--admins <ids>', 'accounts, separated by commas', toIds, [])
+  .option('--members <ids>', 'accounts, separated by commas', toIds, [])
+deskCommand(group, 'list', 'list the groups', (open) => desk.listGroups(open))
+deskCommand(group, 'join <group> <ids...>', 'put accounts into a group', (open, args) => {
+  const [groupId, ids] = args as unknown as [string, string[]]
+  return desk.joinGroup(open, toId(groupId), ids.map(toId))
+})
+
+interface PasswordOptions {
+  passwordStdin?: boolean
+}
+
+async function readPassword({ passwordStdin }: PasswordOptions): Promise<string | undefined> {
+  return passwordStdin ? (await readAll(process.stdin)).replace(/\r?\n$/, '') : undefined
+}
+
+function toId(text: string): number {
+  const id = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id < 10_001)
+    throw new InvalidArgumentError('expected an id, a number from 10001')
+  return id
+}
+
+function toIds(text: string): number[] {
+  return text.split(',').map((part) => toId(part.trim()))
+}
+
+function readVersion(): string {
+  // In a checkout the file is one folder up, in the built package two.
+  for (const path of ['../package.json', '../../package.json']) {
+    try {
+      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string }).version
+    } catch {
+      continue
+    }
+  }
+  return 'unknown'
+}
+
+try {
+  await program.parseAsync()
+} catch (err) {
+  process.stderr.write(`${(err as Error).message}\n`)
+  process.exitCode = 1
+}

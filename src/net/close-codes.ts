@@ -1,0 +1,15 @@
+/** Why we close a socket: code and reason as they go over the wire (RFC 6455 §7.4). */
+export const CLOSE = {
+  signedOut: { code: 1000, reason: 'signed out' },
+  shutdown: { code: 1001, reason: 'server shutdown' },
+  heartbeat: { code: 1001, reason: 'heartbeat timeout' },
+  binary: { code: 1003, reason: 'text frames only' },
+  nonsense: { code: 1007, reason: 'too many frames that are not JSON' },
+  slow: { code: 1008, reason: 'slow consumer' },
+  unauthenticated: { code: 1008, reason: 'Authentication failed' },
+  replaced: { code: 1008, reason: 'replaced by a newer connection' },
+  flood: { code: 1008, reason: 'too many frames' },
+  bug: { code: 1011, reason: 'internal error' }
+} as const
+
+export type CloseReason = (typeof CLOSE)[keyof typeof CLOSE]

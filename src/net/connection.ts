@@ -1,0 +1,95 @@
+import type { Socket } from 'node:net'
+import { WebSocket } from 'ws'
+import { CLOSE, type CloseReason } from './close-codes.ts'
+import type { Frame } from './frame.ts'
+
+/** One live WebSocket, whoever dialled. Output is bounded: a reader that falls behind is cut off and told so. */
+export interface Connection {
+  readonly send: (frame: Frame) => void
+  readonly close: (reason: CloseReason) => void
+  /** Bytes that the peer has not taken yet. */
+  readonly queuedBytes: () => number
+  readonly isOpen: () => boolean
+  /** Resolves when the peer has taken most of what was sent, or the connection is over. */
+  readonly drained: () => Promise<void>
+}
+
+export interface ConnectionOptions {
+  readonly socket: WebSocket
+  /** The TCP or TLS stream of a socket that was opened to us: frames are written to it as they are. Dialled sockets must mask, so they have none. */
+  readonly stream?: Socket
+  /** Unsent bytes at which the reader counts as slow. */
+  readonly maxQueuedBytes: number
+  readonly onError: (err: unknown) => void
+  /** Called once, just before the connection is closed as slow. */
+  readonly onSlow?: () => void
+}
+
+/** How long a peer may take to answer our close frame before the TCP connection is cut. */
+const CLOSE_GRACE_MS = 2000
+
+export function createConnection({ socket, stream, maxQueuedBytes, onError, onSlow }: ConnectionOptions): Connection {
+  let isCorked = false
+  let isClosing = false
+  /** Resolved whenever the last frame of a dialled socket has left. */
+  let onFlushed: (() => void)[] = []
+  // Without a listener an error on any socket ends the process.
+  socket.on('error', onError)
+
+  const queuedBytes = stream ? () => stream.writableLength : () => socket.bufferedAmount
+
+  function close({ code, reason }: CloseReason): void {
+    if (isClosing || socket.readyState !== WebSocket.OPEN) return
+    isClosing = true
+    socket.close(code, reason)
+    const timer = setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
+    timer.unref()
+    socket.once('close', () => clearTimeout(timer))
+  }
+
+  /** What is sent within one turn of the event loop goes out in one write. */
+  function cork(to: Socket): void {
+    if (isCorked) return
+    isCorked = true
+    to.cork()
+    setImmediate(() => {
+      isCorked = false
+      to.uncork()
+    })
+  }
+
+  function flushed(): void {
+    if (onFlushed.length === 0 || (queuedBytes() > maxQueuedBytes / 8 && socket.readyState === WebSocket.OPEN)) return
+    const resolvers = onFlushed
+    onFlushed = []
+    for (const resolve of resolvers) resolve()
+  }
+  socket.once('close', flushed)
+  stream?.on('drain', flushed)
+
+  return {
+    close,
+    queuedBytes,
+
+    drained() {
+      if (socket.readyState !== WebSocket.OPEN || queuedBytes() <= maxQueuedBytes / 8) return Promise.resolve()
+      return new Promise((resolve) => onFlushed.push(resolve))
+    },
+
+    isOpen: () => socket.readyState === WebSocket.OPEN && !isClosing,
+
+    send(frame) {
+      if (isClosing || socket.readyState !== WebSocket.OPEN) return
+      const queued = queuedBytes()
+      if (frame.isEphemeral && queued > maxQueuedBytes / 4) return
+      if (queued > maxQueuedBytes) {
+        onSlow?.()
+        close(CLOSE.slow)
+        return
+      }
+      if (!stream) return socket.send(frame.text, flushed)
+      cork(stream)
+      stream.write(frame.bytes)
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { GatewayEvent } from '../core/event.ts'
+import { backoff } from './backoff.ts'
+import { createCursor } from './cursor.ts'
+import type { Follower } from './follower.ts'
+
+export interface DeliveryOptions {
+  readonly follower: Follower
+  /** One try; rejects when it failed. `attempt` is 1 for the first. The signal ends when the delivery is stopped. */
+  readonly deliver: (event: GatewayEvent, attempt: number, signal: AbortSignal) => Promise<void>
+  /** Stores that everything up to this event is delivered. */
+  readonly saveCursor: (eventId: number) => Promise<void>
+  readonly onError: (err: unknown) => void
+  /** Chats that are delivered at the same time; 1 is strict order over all of them. */
+  readonly concurrency?: number
+  /** Events that may be under way or wait behind a failing one. */
+  readonly window?: number
+  readonly retry?: { readonly firstMs: number; readonly maxMs: number }
+}
+
+/**
+ * Gives events to one receiver, at least once, in order within each chat, several chats side by side, until each is
+ * taken. The cursor moves when nothing before it is open any more, so a restart begins with what is not delivered.
+ * Gives back its stop, which resolves when the tries under way have ended.
+ */
+export function startDelivery(options: DeliveryOptions): { stop: () => Promise<void> } {
+  const { follower, deliver, saveCursor, onError, concurrency = 8, window = 256 } = options
+  const retry = options.retry ?? { firstMs: 1000, maxMs: 60_000 }
+  const abort = new AbortController()
+  const { signal } = abort
+  const cursor = createCursor(saveCursor, onError)
+  const open: { id: number; isDone: boolean }[] = []
+  const lanes = new Map<number, Promise<void>>()
+  const slots = createSlots(concurrency)
+  let onSpace = (): void => {}
+
+  async function pump(): Promise<void> {
+    for (;;) {
+      if (open.length >= window) await new Promise<void>((resolve) => (onSpace = resolve))
+      const event = await follower.next()
+      if (!event || signal.aborted) return
+      const entry = { id: event.id, isDone: false }
+      open.push(entry)
+      const chatId = event.chat.id
+      const lane = (lanes.get(chatId) ?? Promise.resolve()).then(() => deliverOne(event, entry))
+      lanes.set(chatId, lane)
+      void lane.then(() => lanes.get(chatId) === lane && lanes.delete(chatId))
+    }
+  }
+
+  /** Never rejects: only stopping ends it before the event is delivered. */
+  async function deliverOne(event: GatewayEvent, entry: { isDone: boolean }): Promise<void> {
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      const leave = await slots.enter()
+      try {
+        if (signal.aborted) return
+        await deliver(event, attempt, signal)
+        slots.setFailing(false)
+        settle(entry)
+        return
+      } catch (err) {
+        if (signal.aborted) return
+        slots.setFailing(true)
+        onError(err)
+      } finally {
+        leave()
+      }
+      await delay(backoff(attempt, retry), undefined, { signal, ref: false }).catch(() => {})
+    }
+  }
+
+  function settle(entry: { isDone: boolean }): void {
+    entry.isDone = true
+    let last: number | undefined
+    while (open[0]?.isDone) last = open.shift()?.id
+    if (last === undefined) return
+    cursor.advance(last)
+    if (open.length < window) onSpace()
+  }
+
+  const pumping = pump().catch(onError)
+
+  return {
+    async stop() {
+      abort.abort()
+      follower.close()
+      onSpace()
+      await pumping
+      await Promise.all(lanes.values())
+      await cursor.settled()
+    }
+  }
+}
+
+/** Lets `size` in at once, and only one while the receiver is failing: who is down is asked once, not eight times. */
+function createSlots(size: number) {
+  const waiting: (() => void)[] = []
+  let inside = 0
+  let isFailing = false
+
+  function admit(): void {
+    while (waiting.length > 0 && inside < (isFailing ? 1 : size)) {
+      inside++
+      waiting.shift()?.()
+    }
+  }
+
+  return {
+    async enter(): Promise<() => void> {
+      const turn = new Promise<void>((resolve) => waiting.push(resolve))
+      admit()
+      await turn
+      return () => {
+        inside--
+        admit()
+      }
+    },
+    setFailing(value: boolean): void {
+      isFailing = value
+      admit()
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { WebSocket, type ClientOptions } from 'ws'
+import { backoff } from './backoff.ts'
+import { CLOSE } from './close-codes.ts'
+
+export interface DialerOptions {
+  readonly url: string
+  readonly socketOptions?: ClientOptions
+  /** Called at once when the socket is open, before anything was read from it. Gives back what to do when it closed. */
+  readonly onOpen: (socket: WebSocket) => () => void
+  readonly onState: (state: DialState) => void
+  readonly retry?: { readonly firstMs: number; readonly maxMs: number }
+  /** A connection that lived this long counts as good: the next wait begins small again. */
+  readonly stableMs?: number
+}
+
+export type DialState =
+  | { readonly state: 'open' }
+  /** `waitMs` until the next try. */
+  | { readonly state: 'closed'; readonly why: string; readonly waitMs: number }
+
+/**
+ * Keeps one WebSocket open to an address: redials for ever, whatever the close code or the failure, with growing, jittered
+ * waits. It is one loop, so there is never a second connection. Gives back its stop, which closes with 1001.
+ */
+export function startDialer(options: DialerOptions): { stop: () => Promise<void> } {
+  const { url, socketOptions = {}, onOpen, onState, stableMs = 10_000 } = options
+  const retry = options.retry ?? { firstMs: 1000, maxMs: 60_000 }
+  const abort = new AbortController()
+  let socket: WebSocket | undefined
+
+  async function run(): Promise<void> {
+    for (let attempt = 1; !abort.signal.aborted; attempt++) {
+      const { why, livedMs } = await connectOnce()
+      if (abort.signal.aborted) return
+      if (livedMs >= stableMs) attempt = 1
+      const waitMs = backoff(attempt, retry)
+      onState({ state: 'closed', why, waitMs })
+      await delay(waitMs, undefined, { signal: abort.signal, ref: false }).catch(() => {})
+    }
+  }
+
+  /** Resolves when the connection is over, or never came about. */
+  function connectOnce(): Promise<{ why: string; livedMs: number }> {
+    return new Promise((resolve) => {
+      const dialled = new WebSocket(url, { handshakeTimeout: 10_000, perMessageDeflate: false, ...socketOptions })
+      let openedAt: number | undefined
+      let failure: string | undefined
+      let onClosed = (): void => {}
+      socket = dialled
+
+      dialled.once('open', () => {
+        openedAt = performance.now()
+        onClosed = onOpen(dialled)
+        onState({ state: 'open' })
+        if (abort.signal.aborted) dialled.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
+      })
+      dialled.on('error', (err) => {
+        failure = err.message
+      })
+      dialled.once('close', (code, reason) => {
+        onClosed()
+        const livedMs = openedAt === undefined ? 0 : performance.now() - openedAt
+        resolve({ why: failure ?? `closed by the other side: ${code} ${String(reason)}`.trim(), livedMs })
+      })
+    })
+  }
+
+  const running = run()
+
+  return {
+    async stop() {
+      abort.abort()
+      const timer = setTimeout(() => socket?.terminate(), 2000)
+      if (socket?.readyState === WebSocket.OPEN) socket.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
+      else socket?.terminate()
+      await running
+      clearTimeout(timer)
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import type { GatewayEvent } from '../core/event.ts'
+import type { Store } from '../core/store.ts'
+import type { Hub } from './hub.ts'
+
+/** Reads everything that an account may hear, from a position of the log on, for ever. */
+export interface Follower {
+  /** The next event; waits for it. Undefined once closed. One call at a time. */
+  readonly next: () => Promise<GatewayEvent | undefined>
+  readonly close: () => void
+}
+
+export interface FollowerOptions {
+  readonly store: Pick<Store, 'readEvents'>
+  readonly hub: Hub
+  readonly accountId: number
+  /** Events after this id. */
+  readonly from: number
+  readonly wants: (event: GatewayEvent) => boolean
+  /** Live events that may wait in memory; when there are more, the log is read again instead. */
+  readonly capacity?: number
+}
+
+const PAGE = 200
+
+/**
+ * Old events come from the log, new ones straight from the hub, and when the reader is too slow for those, from the log
+ * again: memory is bounded and nothing is left out.
+ */
+export function createFollower({ store, hub, accountId, from, wants, capacity = 1000 }: FollowerOptions): Follower {
+  let buffer: GatewayEvent[] = []
+  /** Everything up to this id was taken from the buffer, or is of no concern to the account. */
+  let position = from
+  let pageEnd = from
+  let isLive = false
+  let isClosed = false
+  let wake = (): void => {}
+
+  const detach = hub.attach({
+    viewerId: accountId,
+    receive(event) {
+      if (!isLive || event.id <= position) return
+      // From here on the log knows better; what waits in memory is still in order.
+      if (buffer.length >= capacity) isLive = false
+      else buffer.push(event)
+      wake()
+    }
+  })
+
+  async function readPage(): Promise<void> {
+    // Live first, then read: what is committed in between is seen twice rather than never.
+    isLive = true
+    const page = await store.readEvents(accountId, position, PAGE)
+    if (page.readTo === position) return
+    isLive = false
+    buffer = page.events
+    pageEnd = page.readTo
+  }
+
+  function somethingNew(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve
+    })
+  }
+
+  return {
+    async next() {
+      while (!isClosed) {
+        const event = buffer.shift()
+        if (event) {
+          position = event.id
+          if (wants(event)) return event
+          continue
+        }
+        position = Math.max(position, pageEnd)
+        await (isLive ? somethingNew() : readPage())
+      }
+      return undefined
+    },
+    close() {
+      isClosed = true
+      detach()
+      wake()
+    }
+  }
+}

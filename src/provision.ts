@@ -1,0 +1,86 @@
+import type { Config, Provision } from './config.ts'
+import type { Accounts } from './core/accounts.ts'
+import type { Groups } from './core/groups.ts'
+import type { Store } from './core/store.ts'
+
+export interface ProvisionOptions {
+  readonly store: Store
+  readonly accounts: Accounts
+  readonly groups: Groups
+  /** Unix seconds. */
+  readonly now: () => number
+}
+
+/** Makes sure of what the configuration names: bots, accounts, friends, groups. Nothing is ever removed. Throws with a sentence when it contradicts the database. */
+export async function provision(config: Config, options: ProvisionOptions): Promise<void> {
+  for (const { id, nickname } of config.bots)
+    await ensureAccount({ id, kind: 'bot', nickname: nickname || undefined }, options)
+  for (const account of config.provision.accounts) await ensurePerson(account, options)
+  for (const [a, b] of config.provision.friends) {
+    await mustExist([a, b], 'provision.friends', options)
+    await options.accounts.befriend(a, b)
+  }
+  for (const group of config.provision.groups) await ensureGroup(group, options)
+}
+
+interface Wanted {
+  readonly id: number
+  readonly kind: 'person' | 'bot'
+  readonly nickname?: string | null | undefined
+  readonly username?: string | null | undefined
+  readonly phone?: string | null | undefined
+  readonly password?: string | null | undefined
+}
+
+async function ensureAccount(
+  { id, kind, nickname, username, phone, password }: Wanted,
+  { store, accounts }: ProvisionOptions
+): Promise<void> {
+  const existing = await store.findAccount(id)
+  if (!existing) {
+    const name = nickname ?? username ?? `${kind === 'bot' ? 'Bot' : 'User'} ${id}`
+    await accounts.add({
+      id,
+      kind,
+      nickname: name,
+      username: username ?? undefined,
+      phone: phone ?? undefined,
+      password: password ?? undefined
+    })
+    return
+  }
+  if (existing.kind !== kind)
+    throw new Error(`the configuration names account ${id} as a ${kind}, but in the database it is a ${existing.kind}`)
+  if (existing.isDisabled)
+    throw new Error(`the configuration names account ${id}, which was removed; give the new one another id`)
+  if (nickname && nickname !== existing.nickname) await store.setNickname(id, nickname)
+}
+
+async function ensurePerson(account: Provision['accounts'][number], options: ProvisionOptions): Promise<void> {
+  await ensureAccount(account, options)
+  const { accounts, store } = options
+  const { username } = (await store.findAccount(account.id)) ?? {}
+  if (!account.password || username === undefined) return
+  if (!(await accounts.signIn({ username, password: account.password })))
+    await accounts.setPassword(account.id, account.password)
+}
+
+async function ensureGroup(group: Provision['groups'][number], options: ProvisionOptions): Promise<void> {
+  const { store, groups, now } = options
+  const { id, name, owner, admins, members } = group
+  await mustExist([owner, ...admins, ...members], `provision.groups: group ${id}`, options)
+  if (!(await store.findGroup(id))) {
+    await store.addGroup({ id, name, ownerId: owner, adminIds: admins, memberIds: members, createdAt: now() })
+    return
+  }
+  for (const accountId of [...admins, ...members]) await groups.addMember(id, accountId)
+  const { ownerId } = (await store.findGroup(id)) ?? { ownerId: owner }
+  for (const accountId of admins) if (accountId !== ownerId) await groups.setAdmin(ownerId, id, accountId, true)
+}
+
+async function mustExist(ids: readonly number[], where: string, { store }: ProvisionOptions): Promise<void> {
+  for (const id of ids) {
+    if (!(await store.findAccount(id)))
+      throw new Error(`${where} names account ${id}, which does not exist; add it to provision.accounts or bots`)
+  }
+}

@@ -1,0 +1,58 @@
+import { hash, randomBytes, randomUUID } from 'node:crypto'
+import { chmod, mkdir, open, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hash as argon2, verify } from '@node-rs/argon2'
+import type { PasswordHasher } from './core/accounts.ts'
+
+/** An access token: 32 random bytes, in letters that need no escaping in a URL (some clients do not escape). */
+export function createToken(): string {
+  return randomBytes(32).toString('base64url')
+}
+
+/** Short enough to be typed: what proves the operator on the first visit to the console. */
+export function createSetupCode(): string {
+  const letters = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789'
+  const code = Array.from(randomBytes(8), (byte) => letters[byte % letters.length]).join('')
+  return `${code.slice(0, 4)}-${code.slice(4)}`
+}
+
+export const createId = (): string => randomUUID()
+
+/** SHA-256 of the UTF-8 bytes. A token has 256 random bits, so nothing slower is needed. */
+export function digestToken(token: string): Buffer {
+  return hash('sha256', token, 'buffer')
+}
+
+/** argon2id with the parameters of OWASP's first choice: 19 MiB, two passes; runs in the thread pool. */
+export const passwords: PasswordHasher = {
+  hash: (password) => argon2(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 }),
+  verify: (hashed, password) => verify(hashed, password)
+}
+
+/** The data directory, made for its owner alone. */
+export async function prepareDataDir(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await chmod(dir, 0o700).catch((err: NodeJS.ErrnoException) => {
+    // A mounted volume may belong to somebody else and still be writable.
+    if (err.code !== 'EPERM') throw err
+  })
+}
+
+/** The key that signs people's tokens: made once, kept in the data directory, readable for its owner alone. */
+export async function loadJwtSecret(dir: string): Promise<string> {
+  const path = join(dir, 'jwt.secret')
+  const existing = await readFile(path, 'utf8').catch((err: NodeJS.ErrnoException) => {
+    if (err.code === 'ENOENT') return ''
+    throw err
+  })
+  if (existing.trim() !== '') return existing.trim()
+  const secret = randomBytes(48).toString('base64url')
+  const file = await open(path, 'w', 0o600)
+  try {
+    await file.writeFile(`${secret}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return secret
+}

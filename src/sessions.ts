@@ -1,0 +1,158 @@
+import { errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
+import type { Undo } from './core/bus.ts'
+import type { Account, Store } from './core/store.ts'
+import { createId } from './secrets.ts'
+
+/** Tokens of people (IM-Suite 1.2, 2.1): signed with the deployment's `JWT_SECRET`, bound to a session that can be ended. */
+export interface Sessions {
+  readonly open: (account: Account) => Promise<Tokens>
+  /** Changes a refresh token for new tokens; each can be used once, and using one twice ends the session. */
+  readonly refresh: (refreshToken: string) => Promise<(Tokens & { account: Account }) | TokenFault>
+  readonly verify: (accessToken: string) => Promise<Signed | TokenFault>
+  readonly end: (sessionId: string) => Promise<void>
+  /** Called with the id of each session that is ended here, so that its sockets can be closed. */
+  readonly onEnd: (listener: (sessionId: string) => void) => Undo
+}
+
+export interface Tokens {
+  readonly accessToken: string
+  readonly refreshToken: string
+  /** Seconds that the access token lives. */
+  readonly expiresIn: number
+}
+
+export interface Signed {
+  readonly account: Account
+  /** Absent in tokens that another IM-Suite server with the same secret has issued. */
+  readonly sessionId: string | undefined
+  /** Unix seconds. */
+  readonly expiresAt: number
+}
+
+/** Why a token does not count, in the words that IM-Suite clients show. */
+export interface TokenFault {
+  readonly fault: '令牌已过期' | '令牌无效' | '会话已结束' | '账号已停用'
+}
+
+const ACCESS_S = 24 * 3600
+const REFRESH_S = 7 * 24 * 3600
+const LEEWAY_S = 60
+/** HMAC only, so a public key can never be taken for a secret; `none` is not among them. */
+const ALGORITHMS = ['HS256', 'HS384', 'HS512']
+
+export interface SessionsOptions {
+  readonly store: Store
+  readonly secret: string
+  /** Unix seconds. */
+  readonly now: () => number
+}
+
+export function createSessions({ store, secret, now }: SessionsOptions): Sessions {
+  const key = new TextEncoder().encode(secret)
+  const listeners = new Set<(sessionId: string) => void>()
+
+  async function end(sessionId: string): Promise<void> {
+    await store.removeSession(sessionId)
+    for (const listener of listeners) listener(sessionId)
+  }
+
+  function sign(
+    account: Account,
+    sessionId: string,
+    typ: 'access' | 'refresh',
+    jti: string,
+    lifeS: number
+  ): Promise<string> {
+    const claims = {
+      user_id: account.id,
+      username: account.username ?? '',
+      phone: account.phone ?? '',
+      typ,
+      sid: sessionId
+    }
+    const time = now()
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setIssuer('lactea')
+      .setSubject(String(account.id))
+      .setJti(jti)
+      .setIssuedAt(time)
+      .setNotBefore(time)
+      .setExpirationTime(time + lifeS)
+      .sign(key)
+  }
+
+  async function signBoth(account: Account, sessionId: string, refreshId: string): Promise<Tokens> {
+    const [accessToken, refreshToken] = await Promise.all([
+      sign(account, sessionId, 'access', createId(), ACCESS_S),
+      sign(account, sessionId, 'refresh', refreshId, REFRESH_S)
+    ])
+    return { accessToken, refreshToken, expiresIn: ACCESS_S }
+  }
+
+  async function read(token: string): Promise<JWTPayload | TokenFault> {
+    try {
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: ALGORITHMS,
+        clockTolerance: LEEWAY_S,
+        currentDate: new Date(now() * 1000),
+        requiredClaims: ['exp']
+      })
+      return payload
+    } catch (err) {
+      return { fault: err instanceof errors.JWTExpired ? '令牌已过期' : '令牌无效' }
+    }
+  }
+
+  async function findOwner(payload: JWTPayload): Promise<Account | TokenFault> {
+    const account = typeof payload.user_id === 'number' ? await store.findAccount(payload.user_id) : undefined
+    if (!account) return { fault: '令牌无效' }
+    return account.isDisabled ? { fault: '账号已停用' } : account
+  }
+
+  return {
+    async open(account) {
+      const [id, refreshId, time] = [createId(), createId(), now()]
+      await store.addSession({ id, accountId: account.id, refreshId, createdAt: time, expiresAt: time + REFRESH_S })
+      return signBoth(account, id, refreshId)
+    },
+
+    async refresh(refreshToken) {
+      const payload = await read(refreshToken)
+      if (isFault(payload)) return payload
+      const { sid, jti, typ } = payload
+      if (typ !== 'refresh' || typeof sid !== 'string' || jti === undefined) return { fault: '令牌无效' }
+      const account = await findOwner(payload)
+      if (isFault(account)) return account
+      const refreshId = createId()
+      const isFirstUse = await store.rotateSession(sid, jti, refreshId, now() + REFRESH_S)
+      if (!isFirstUse) {
+        // Somebody else has this token too, and there is no telling which of them is the thief.
+        await end(sid)
+        return { fault: '会话已结束' }
+      }
+      return { ...(await signBoth(account, sid, refreshId)), account }
+    },
+
+    async verify(accessToken) {
+      const payload = await read(accessToken)
+      if (isFault(payload)) return payload
+      if (payload.typ !== undefined && payload.typ !== 'access') return { fault: '令牌无效' }
+      const account = await findOwner(payload)
+      if (isFault(account)) return account
+      const sessionId = typeof payload.sid === 'string' ? payload.sid : undefined
+      if (sessionId !== undefined && !(await store.findSession(sessionId))) return { fault: '会话已结束' }
+      return { account, sessionId, expiresAt: payload.exp ?? 0 }
+    },
+
+    end,
+    onEnd(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    }
+  }
+}
+
+export function isFault(value: object): value is TokenFault {
+  return 'fault' in value
+}

@@ -1,0 +1,2 @@
+export { lockDirectory } from './lock.ts'
+export { openSqliteStore, type SqliteOptions } from './sqlite.ts'

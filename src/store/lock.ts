@@ -1,0 +1,21 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/**
+ * Makes sure that one gateway at a time works on a data directory: two would deliver every webhook twice.
+ * The lock is the operating system's on an open file, so it ends with the process, however that ends.
+ * Throws when another process holds it. Gives back its release.
+ */
+export function lockDirectory(dir: string): () => void {
+  const db = new DatabaseSync(join(dir, 'lactea.lock'))
+  try {
+    db.exec('begin exclusive')
+  } catch (err) {
+    db.close()
+    throw new Error(
+      `another gateway is running on the data directory ${dir}: stop it, or give this one its own with --data-dir`,
+      { cause: err }
+    )
+  }
+  return () => db.close()
+}

@@ -1,0 +1,199 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ActionError } from '../../core/errors.ts'
+import type { AccountRef } from '../../core/event.ts'
+import type { Account, Friend, NewAccount, Session } from '../../core/store.ts'
+
+interface AccountRow {
+  id: number
+  kind: 'person' | 'bot'
+  username: string | null
+  phone: string | null
+  nickname: string
+  bio: string
+  avatar_url: string
+  password_hash: string | null
+  created_at: number
+  disabled_at: number | null
+}
+
+/** Accounts, their credentials, sessions and friendships. Every function is synchronous; the caller owns the transaction. */
+export function accountQueries(db: DatabaseSync) {
+  const byId = db.prepare('select * from accounts where id = ?')
+  const byUsername = db.prepare('select * from accounts where username = ?')
+  const byPhone = db.prepare('select * from accounts where phone = ?')
+  const byToken = db.prepare('select a.* from tokens t join accounts a on a.id = t.account_id where t.digest = ?')
+  const byKind = db.prepare('select * from accounts where kind = ? order by id')
+  const nextId = db.prepare('select max(10000, coalesce(max(id), 0)) + 1 as id from accounts')
+  const insert = db.prepare(
+    'insert into accounts(id, kind, username, phone, nickname, password_hash, created_at) values (?, ?, ?, ?, ?, ?, ?)'
+  )
+  const rename = db.prepare('update accounts set nickname = ? where id = ?')
+  const setPassword = db.prepare('update accounts set password_hash = ? where id = ?')
+  const disable = db.prepare(
+    'update accounts set disabled_at = ?, username = null, phone = null where id = ? and disabled_at is null'
+  )
+  const insertToken = db.prepare('insert into tokens(digest, account_id, created_at) values (?, ?, ?)')
+  const deleteTokens = db.prepare('delete from tokens where account_id = ?')
+  const countTokens = db.prepare('select count(*) as count from tokens where account_id = ?')
+  const insertFriend = db.prepare(
+    'insert into friendships(account_id, friend_id, created_at) values (?, ?, ?) on conflict do nothing'
+  )
+  const friendColumns =
+    'a.id, a.nickname, a.avatar_url, a.username, f.remark from friendships f join accounts a on a.id = f.friend_id'
+  const friends = db.prepare(`select ${friendColumns} where f.account_id = ? and a.disabled_at is null order by a.id`)
+  const friend = db.prepare(
+    `select ${friendColumns} where f.account_id = ? and f.friend_id = ? and a.disabled_at is null`
+  )
+  const insertSession = db.prepare(
+    'insert into sessions(id, account_id, refresh_id, created_at, expires_at) values (?, ?, ?, ?, ?)'
+  )
+  const sessionById = db.prepare('select * from sessions where id = ?')
+  const rotateSession = db.prepare('update sessions set refresh_id = ?, expires_at = ? where id = ? and refresh_id = ?')
+  const deleteSession = db.prepare('delete from sessions where id = ?')
+  const deleteSessions = db.prepare('delete from sessions where account_id = ?')
+  const deleteStaleSessions = db.prepare('delete from sessions where account_id = ? and expires_at < ?')
+
+  const refs = new Map<number, AccountRef>()
+
+  function find(id: number): Account | undefined {
+    return toAccount(byId.get(id))
+  }
+
+  return {
+    find,
+
+    findByLogin({ username, phone }: { username?: string | undefined; phone?: string | undefined }) {
+      const row = (username !== undefined ? byUsername.get(username) : byPhone.get(phone ?? null)) as
+        | AccountRow
+        | undefined
+      const account = toAccount(row)
+      return account && { ...account, passwordHash: row?.password_hash ?? undefined }
+    },
+
+    findByToken: (digest: Uint8Array) => toAccount(byToken.get(digest)),
+
+    list: (kind: 'person' | 'bot') => byKind.all(kind).map((row) => toAccount(row) as Account),
+
+    /** Remembered, since every event names its sender. */
+    ref(id: number): AccountRef {
+      const known = refs.get(id)
+      if (known) return known
+      const row = byId.get(id) as AccountRow | undefined
+      const ref = { id, nickname: row?.nickname ?? '', avatarUrl: row?.avatar_url ?? '' }
+      if (refs.size >= 10_000) refs.clear()
+      refs.set(id, ref)
+      return ref
+    },
+
+    forget: () => refs.clear(),
+
+    add(account: NewAccount): Account {
+      const id = account.id ?? (nextId.get() as { id: number }).id
+      if (byId.get(id)) throw new ActionError('conflict', `account ${id} exists already`, { field: 'id' })
+      if (account.username !== undefined && byUsername.get(account.username)) {
+        throw new ActionError('conflict', `the username "${account.username}" is taken`, { field: 'username' })
+      }
+      if (account.phone !== undefined && byPhone.get(account.phone)) {
+        throw new ActionError('conflict', `the phone number is taken`, { field: 'phone' })
+      }
+      insert.run(
+        id,
+        account.kind,
+        account.username ?? null,
+        account.phone ?? null,
+        account.nickname,
+        account.passwordHash ?? null,
+        account.createdAt
+      )
+      return find(id) as Account
+    },
+
+    setNickname(id: number, nickname: string): void {
+      rename.run(nickname, id)
+      refs.delete(id)
+    },
+
+    setPassword(id: number, hash: string): void {
+      setPassword.run(hash, id)
+      deleteSessions.run(id)
+    },
+
+    disable(id: number, time: number): void {
+      disable.run(time, id)
+      deleteTokens.run(id)
+      deleteSessions.run(id)
+    },
+
+    replaceToken(accountId: number, digest: Uint8Array, time: number): void {
+      deleteTokens.run(accountId)
+      insertToken.run(digest, accountId, time)
+    },
+
+    countTokens: (accountId: number) => (countTokens.get(accountId) as { count: number }).count,
+
+    addFriendship(a: number, b: number, time: number): void {
+      insertFriend.run(a, b, time)
+      insertFriend.run(b, a, time)
+    },
+
+    listFriends: (accountId: number) => friends.all(accountId).map(toFriend),
+
+    findFriend(accountId: number, friendId: number): Friend | undefined {
+      const row = friend.get(accountId, friendId)
+      return row && toFriend(row)
+    },
+
+    addSession(session: Session): void {
+      // Signing in is the moment to clear what has expired: no timer, and no table without an end.
+      deleteStaleSessions.run(session.accountId, session.createdAt)
+      insertSession.run(session.id, session.accountId, session.refreshId, session.createdAt, session.expiresAt)
+    },
+
+    findSession(id: string): Session | undefined {
+      const row = sessionById.get(id)
+      if (!row) return undefined
+      return {
+        id: row.id as string,
+        accountId: row.account_id as number,
+        refreshId: row.refresh_id as string,
+        createdAt: row.created_at as number,
+        expiresAt: row.expires_at as number
+      }
+    },
+
+    rotateSession: (id: string, used: string, next: string, expiresAt: number) =>
+      rotateSession.run(next, expiresAt, id, used).changes === 1,
+
+    removeSession(id: string): void {
+      deleteSession.run(id)
+    }
+  }
+}
+
+export type AccountQueries = ReturnType<typeof accountQueries>
+
+function toAccount(found: unknown): Account | undefined {
+  if (!found) return undefined
+  const row = found as AccountRow
+  return {
+    id: row.id,
+    kind: row.kind,
+    username: row.username ?? undefined,
+    phone: row.phone ?? undefined,
+    nickname: row.nickname,
+    bio: row.bio,
+    avatarUrl: row.avatar_url,
+    createdAt: row.created_at,
+    isDisabled: row.disabled_at !== null
+  }
+}
+
+function toFriend(row: Record<string, unknown>): Friend {
+  return {
+    id: row.id as number,
+    nickname: row.nickname as string,
+    avatarUrl: row.avatar_url as string,
+    username: (row.username as string | null) ?? undefined,
+    remark: row.remark as string
+  }
+}

@@ -1,0 +1,144 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { ChatRef } from '../../core/event.ts'
+import type { ChatSummary, Message } from '../../core/store.ts'
+import { toMessage, type MessageRow } from './messages.ts'
+import type { AccountQueries } from './accounts.ts'
+
+interface ChatRow {
+  id: number
+  kind: 'private' | 'group'
+  name: string
+  low_id: number | null
+  high_id: number | null
+  created_at: number
+  updated_at: number
+}
+
+interface Known {
+  readonly ref: ChatRef
+  audience: readonly number[] | undefined
+}
+
+/** Chats of both kinds and who is in them. Every function is synchronous; the caller owns the transaction. */
+export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
+  const byId = db.prepare('select * from chats where id = ?')
+  const byParties = db.prepare("select id from chats where kind = 'private' and low_id = ? and high_id = ?")
+  const nextId = db.prepare('select max(100000, coalesce(max(id), 0)) + 1 as id from chats')
+  const insertPrivate = db.prepare(
+    "insert into chats(id, kind, low_id, high_id, member_count, created_at, updated_at) values (?, 'private', ?, ?, 2, ?, ?)"
+  )
+  const insertMember = db.prepare('insert into members(chat_id, account_id, role, joined_at) values (?, ?, ?, ?)')
+  const deleteMember = db.prepare('delete from members where chat_id = ? and account_id = ?')
+  const beginStay = db.prepare('insert into stays(account_id, chat_id, from_event_seq) values (?, ?, ?)')
+  const endStay = db.prepare(
+    'update stays set to_event_seq = ? where account_id = ? and chat_id = ? and to_event_seq is null'
+  )
+  const memberIds = db.prepare('select account_id from members where chat_id = ? order by account_id')
+  const membership = db.prepare('select 1 from members where chat_id = ? and account_id = ?')
+  const sharedGroup = db.prepare(
+    "select 1 from members a join members b on b.chat_id = a.chat_id and b.account_id = ? join chats c on c.id = a.chat_id where a.account_id = ? and c.kind = 'group' limit 1"
+  )
+  const listOf = db.prepare(
+    'select c.*, m.read_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc, c.id desc limit ? offset ?'
+  )
+  const countOf = db.prepare('select count(*) as count from members where account_id = ?')
+  const lastMessage = db.prepare(
+    'select * from messages where chat_id = ? and recalled_at is null order by seq desc limit 1'
+  )
+  // Bounded, since nobody reads the difference between 1 000 unread messages and more.
+  const unread = db.prepare(
+    'select count(*) as count from (select 1 from messages where chat_id = ? and seq > ? and sender_id <> ? and recalled_at is null limit 1000)'
+  )
+
+  const known = new Map<number, Known>()
+
+  function findPrivate(a: number, b: number): number | undefined {
+    return (byParties.get(Math.min(a, b), Math.max(a, b)) as { id: number } | undefined)?.id
+  }
+
+  function remember(id: number): Known | undefined {
+    const found = known.get(id)
+    if (found) return found
+    const row = byId.get(id) as ChatRow | undefined
+    if (!row) return undefined
+    if (known.size >= 10_000) known.clear()
+    const entry = { ref: toRef(row), audience: undefined }
+    known.set(id, entry)
+    return entry
+  }
+
+  function toRef(row: ChatRow): ChatRef {
+    if (row.kind === 'group') return { id: row.id, kind: 'group', name: row.name }
+    return { id: row.id, kind: 'private', parties: [accounts.ref(row.low_id ?? 0), accounts.ref(row.high_id ?? 0)] }
+  }
+
+  return {
+    findPrivate,
+    nextId: () => (nextId.get() as { id: number }).id,
+
+    openPrivate(a: number, b: number, time: number): number {
+      const existing = findPrivate(a, b)
+      if (existing !== undefined) return existing
+      const { id } = nextId.get() as { id: number }
+      const [low, high] = [Math.min(a, b), Math.max(a, b)]
+      insertPrivate.run(id, low, high, time, time)
+      for (const accountId of [low, high]) {
+        insertMember.run(id, accountId, 'member', time)
+        beginStay.run(accountId, id, 1)
+      }
+      return id
+    },
+
+    ref: (id: number) => remember(id)?.ref,
+
+    /** Who hears what happens in the chat now. Remembered until somebody joins or leaves. */
+    audience(id: number): readonly number[] {
+      const entry = remember(id)
+      if (!entry) return []
+      entry.audience ??= memberIds.all(id).map((row) => row.account_id as number)
+      return entry.audience
+    },
+
+    forget(id?: number): void {
+      if (id === undefined) known.clear()
+      else known.delete(id)
+    },
+
+    isMember: (chatId: number, accountId: number) => membership.get(chatId, accountId) !== undefined,
+    shareGroup: (a: number, b: number) => sharedGroup.get(a, b) !== undefined,
+
+    join(chatId: number, accountId: number, role: string, time: number, eventSeq: number): void {
+      insertMember.run(chatId, accountId, role, time)
+      beginStay.run(accountId, chatId, eventSeq)
+      known.delete(chatId)
+    },
+
+    leave(chatId: number, accountId: number, eventSeq: number): void {
+      deleteMember.run(chatId, accountId)
+      endStay.run(eventSeq, accountId, chatId)
+      known.delete(chatId)
+    },
+
+    listOf(
+      accountId: number,
+      { offset, limit }: { offset: number; limit: number }
+    ): { chats: ChatSummary[]; total: number } {
+      const rows = listOf.all(accountId, limit, offset) as unknown as (ChatRow & { read_seq: number })[]
+      const chats = rows.map((row) => ({
+        chat: toRef(row),
+        lastMessage: lastOf(row.id),
+        unreadCount: (unread.get(row.id, row.read_seq, accountId) as { count: number }).count,
+        createdAt: row.created_at,
+        updatedAt: row.updated_at
+      }))
+      return { chats, total: (countOf.get(accountId) as { count: number }).count }
+    }
+  }
+
+  function lastOf(chatId: number): Message | undefined {
+    const row = lastMessage.get(chatId) as MessageRow | undefined
+    return row && toMessage(row)
+  }
+}
+
+export type ChatQueries = ReturnType<typeof chatQueries>

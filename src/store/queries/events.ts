@@ -1,0 +1,101 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { EventDraft, EventKind, GatewayEvent } from '../../core/event.ts'
+import type { Emit } from '../writer.ts'
+import type { AccountQueries } from './accounts.ts'
+import type { ChatQueries } from './chats.ts'
+import { toMessage } from './messages.ts'
+
+interface EventRow {
+  id: number
+  chat_id: number
+  event_seq: number
+  kind: EventKind
+  time: number
+  data: string
+  seq: number | null
+  sender_id: number | null
+  segments: string | null
+  recalled_at: number | null
+}
+
+/** The one event log and the cursors over it. Every function is synchronous; the caller owns the transaction. */
+export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: ChatQueries) {
+  const insert = db.prepare('insert into events(chat_id, event_seq, kind, time, data) values (?, ?, ?, ?, ?)')
+  const advance = db.prepare(
+    'update chats set last_event_seq = last_event_seq + 1 where id = ? returning last_event_seq'
+  )
+  const lastSeq = db.prepare('select last_event_seq from chats where id = ?')
+  const lastId = db.prepare('select coalesce(max(id), 0) as id from events')
+  const columns = 'e.*, m.seq, m.sender_id, m.segments, m.recalled_at'
+  const after = db.prepare(
+    `select ${columns} from events e left join messages m on m.id = e.id where e.id > ? and e.id < ? order by e.id limit ?`
+  )
+  const afterFor = db.prepare(`
+    select ${columns}, s.account_id as viewer_id
+    from (select * from events where id > ? order by id limit ?) e
+    left join messages m on m.id = e.id
+    left join stays s on s.account_id = ? and s.chat_id = e.chat_id
+      and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
+    order by e.id`)
+  const cursor = db.prepare('select event_id from cursors where name = ?')
+  const saveCursor = db.prepare(
+    'insert into cursors(name, event_id) values (?, ?) on conflict(name) do update set event_id = excluded.event_id where excluded.event_id > event_id'
+  )
+
+  function insertRow(chatId: number, eventSeq: number, kind: EventKind, time: number, data: string): number {
+    return Number(insert.run(chatId, eventSeq, kind, time, data).lastInsertRowid)
+  }
+
+  function toEvent(row: EventRow, audience: readonly number[]): GatewayEvent | undefined {
+    const chat = chats.ref(row.chat_id)
+    if (!chat) return undefined
+    const common = { id: row.id, time: row.time, chat, eventSeq: row.event_seq, audience }
+    if (row.kind !== 'message.created') return { ...common, kind: row.kind, data: JSON.parse(row.data) as never }
+    // Who withdrew a message before somebody heard of it does not want it told any more.
+    if (row.seq === null || row.sender_id === null || row.segments === null || row.recalled_at !== null)
+      return undefined
+    const message = toMessage({ ...row, seq: row.seq, sender_id: row.sender_id, segments: row.segments })
+    return { ...common, kind: row.kind, data: { message, sender: accounts.ref(row.sender_id) } }
+  }
+
+  return {
+    insert: insertRow,
+
+    /** Writes the event and gives it to everybody who is in the chat, and to `also`, who has just left it. */
+    append(chatId: number, time: number, draft: EventDraft, emit: Emit, also?: number): number {
+      const { last_event_seq: eventSeq } = advance.get(chatId) as { last_event_seq: number }
+      const id = insertRow(chatId, eventSeq, draft.kind, time, JSON.stringify(draft.data))
+      const chat = chats.ref(chatId)
+      if (!chat) throw new Error(`chat ${chatId} vanished`)
+      const members = chats.audience(chatId)
+      const audience = also === undefined || members.includes(also) ? members : [...members, also]
+      emit({ id, time, chat, eventSeq, audience, ...draft })
+      return eventSeq
+    },
+
+    /** The position that the chat's next event will have. */
+    nextSeq: (chatId: number) => (lastSeq.get(chatId) as { last_event_seq: number }).last_event_seq + 1,
+
+    lastId: () => (lastId.get() as { id: number }).id,
+
+    /** What lies strictly between two ids, as those hear it who are in the chats now. */
+    between(afterId: number, beforeId: number): GatewayEvent[] {
+      const rows = after.all(afterId, beforeId, 10_000) as unknown as EventRow[]
+      return rows.flatMap((row) => toEvent(row, chats.audience(row.chat_id)) ?? [])
+    },
+
+    readFor(accountId: number, afterId: number, limit: number): { events: GatewayEvent[]; readTo: number } {
+      const rows = afterFor.all(afterId, limit, accountId) as unknown as (EventRow & { viewer_id: number | null })[]
+      const events = rows.flatMap((row) => (row.viewer_id === null ? [] : (toEvent(row, [accountId]) ?? [])))
+      return { events, readTo: rows.at(-1)?.id ?? afterId }
+    },
+
+    findCursor: (name: string) => (cursor.get(name) as { event_id: number } | undefined)?.event_id,
+
+    saveCursor(name: string, eventId: number): void {
+      saveCursor.run(name, eventId)
+    }
+  }
+}
+
+export type EventQueries = ReturnType<typeof eventQueries>

@@ -1,0 +1,142 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ActionError } from '../../core/errors.ts'
+import type { Role } from '../../core/event.ts'
+import type { Group, GroupChange, GroupOrder, Member, NewGroup } from '../../core/store.ts'
+import type { Emit } from '../writer.ts'
+import type { AccountQueries } from './accounts.ts'
+import type { ChatQueries } from './chats.ts'
+import type { EventQueries } from './events.ts'
+
+/** Groups and their members. Every function is synchronous; the caller owns the transaction. */
+export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: ChatQueries, events: EventQueries) {
+  const byId = db.prepare("select * from chats where id = ? and kind = 'group'")
+  const all = db.prepare("select * from chats where kind = 'group' and member_count > 0 order by id")
+  const ofAccount = db.prepare(
+    "select c.* from members m join chats c on c.id = m.chat_id where m.account_id = ? and c.kind = 'group' order by c.id"
+  )
+  const insert = db.prepare(
+    "insert into chats(id, kind, name, owner_id, member_count, created_at, updated_at) values (?, 'group', ?, ?, ?, ?, ?)"
+  )
+  const memberColumns = 'm.*, a.nickname from members m join accounts a on a.id = m.account_id where m.chat_id = ?'
+  const members = db.prepare(`select ${memberColumns} order by m.account_id`)
+  const member = db.prepare(`select ${memberColumns} and m.account_id = ?`)
+  const successor = db.prepare(
+    `select ${memberColumns} and m.role <> 'owner' order by m.role = 'admin' desc, m.joined_at, m.account_id limit 1`
+  )
+  const setName = db.prepare('update chats set name = ? where id = ?')
+  const setMuted = db.prepare('update chats set is_muted = ? where id = ?')
+  const setOwner = db.prepare('update chats set owner_id = ? where id = ?')
+  const addToCount = db.prepare('update chats set member_count = member_count + ? where id = ?')
+  const setCard = db.prepare('update members set card = ? where chat_id = ? and account_id = ?')
+  const setRole = db.prepare('update members set role = ? where chat_id = ? and account_id = ?')
+  const setMutedUntil = db.prepare('update members set muted_until = ? where chat_id = ? and account_id = ?')
+
+  function find(id: number): Group | undefined {
+    const row = byId.get(id)
+    return row && toGroup(row)
+  }
+
+  function findMember(groupId: number, accountId: number): Member | undefined {
+    const row = member.get(groupId, accountId)
+    return row && toMember(row)
+  }
+
+  /** What is known of the chat is forgotten where it changes, so that the next message of the same transaction sees it. */
+  function apply(groupId: number, change: GroupChange, time: number, eventSeq: number): void {
+    switch (change.type) {
+      case 'rename':
+        setName.run(change.name, groupId)
+        chats.forget(groupId)
+        return
+      case 'mute-all':
+        setMuted.run(change.isMute ? 1 : 0, groupId)
+        return
+      case 'set-card':
+        setCard.run(change.card, groupId, change.accountId)
+        return
+      case 'set-role':
+        setRole.run(change.role, groupId, change.accountId)
+        return
+      case 'mute':
+        setMutedUntil.run(change.until, groupId, change.accountId)
+        return
+      case 'add':
+        if (!accounts.find(change.accountId))
+          throw new ActionError('not_found', `account ${change.accountId} does not exist`)
+        chats.join(groupId, change.accountId, 'member', time, eventSeq)
+        addToCount.run(1, groupId)
+        return
+      case 'remove':
+        chats.leave(groupId, change.accountId, eventSeq)
+        addToCount.run(-1, groupId)
+        if (change.newOwnerId === undefined) return
+        setOwner.run(change.newOwnerId, groupId)
+        setRole.run('owner', groupId, change.newOwnerId)
+    }
+  }
+
+  return {
+    find,
+    findMember,
+
+    list(accountId?: number): Group[] {
+      return (accountId === undefined ? all.all() : ofAccount.all(accountId)).map(toGroup)
+    },
+
+    listMembers: (groupId: number) => members.all(groupId).map(toMember),
+
+    add(group: NewGroup): Group {
+      const id = group.id ?? chats.nextId()
+      if (chats.ref(id)) throw new ActionError('conflict', `there is a chat with the id ${id} already`, { field: 'id' })
+      const roles = new Map<number, Role>()
+      for (const accountId of group.memberIds) roles.set(accountId, 'member')
+      for (const accountId of group.adminIds) roles.set(accountId, 'admin')
+      roles.set(group.ownerId, 'owner')
+      for (const accountId of roles.keys()) {
+        if (!accounts.find(accountId)) throw new ActionError('not_found', `account ${accountId} does not exist`)
+      }
+      insert.run(id, group.name, group.ownerId, roles.size, group.createdAt, group.createdAt)
+      for (const [accountId, role] of roles) chats.join(id, accountId, role, group.createdAt, 1)
+      return find(id) as Group
+    },
+
+    change({ groupId, actorId, targetId, time, decide }: GroupOrder, emit: Emit): void {
+      const group = find(groupId)
+      const actor = actorId === undefined ? undefined : findMember(groupId, actorId)
+      // One answer for a group that is not there and one that is not theirs.
+      if (!group || (actorId !== undefined && !actor))
+        throw new ActionError('not_found', `group ${groupId} does not exist or you are not in it`)
+      const target = targetId === undefined ? undefined : findMember(groupId, targetId)
+      const next = successor.get(groupId)
+      const decision = decide({ group, actor, target, successor: next && toMember(next) })
+      if (!decision) return
+      const nextEventSeq = events.nextSeq(groupId)
+      apply(groupId, decision.change, time, nextEventSeq)
+      if (decision.event) events.append(groupId, time, decision.event, emit, targetId)
+    }
+  }
+}
+
+function toGroup(row: Record<string, unknown>): Group {
+  return {
+    id: row.id as number,
+    name: row.name as string,
+    ownerId: row.owner_id as number,
+    memberCount: row.member_count as number,
+    isMuted: row.is_muted === 1,
+    createdAt: row.created_at as number
+  }
+}
+
+function toMember(row: Record<string, unknown>): Member {
+  return {
+    accountId: row.account_id as number,
+    nickname: row.nickname as string,
+    card: row.card as string,
+    title: row.title as string,
+    role: row.role as Role,
+    mutedUntil: row.muted_until as number,
+    joinedAt: row.joined_at as number,
+    lastSentAt: row.last_sent_at as number
+  }
+}

@@ -1,0 +1,193 @@
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { EventListener, Undo } from '../core/bus.ts'
+import type { GatewayEvent } from '../core/event.ts'
+import type { Store } from '../core/store.ts'
+import { startCheckpointer } from './checkpointer.ts'
+import { migrate } from './migrations/index.ts'
+import { accountQueries } from './queries/accounts.ts'
+import { chatQueries } from './queries/chats.ts'
+import { eventQueries } from './queries/events.ts'
+import { groupQueries } from './queries/groups.ts'
+import { messageQueries } from './queries/messages.ts'
+import { createWriter } from './writer.ts'
+
+export interface SqliteOptions {
+  /** A file, or `:memory:`. */
+  readonly path: string
+  /** Called for what goes wrong in the background. */
+  readonly onError?: (err: unknown) => void
+  /** For a process that does one thing and ends: nothing runs in the background. */
+  readonly isShort?: boolean
+}
+
+/** How often to look for what other processes (the command line) changed. */
+const POLL_MS = 250
+
+/**
+ * The embedded store. One connection reads and writes on the main thread (a point read is 5 µs), commits are shared
+ * (`createWriter`), and the write-ahead log is emptied by a worker thread (`startCheckpointer`).
+ * Throws when the file cannot be opened or belongs to a newer version.
+ */
+export async function openSqliteStore({ path, onError = () => {}, isShort = false }: SqliteOptions): Promise<Store> {
+  const db = new DatabaseSync(path)
+  db.exec('pragma busy_timeout = 5000; pragma foreign_keys = on')
+  await enterWalMode(db)
+  db.exec('pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -32000')
+  migrate(db)
+
+  const accounts = accountQueries(db)
+  const chats = chatQueries(db, accounts)
+  const events = eventQueries(db, accounts, chats)
+  const messages = messageQueries(db, accounts, chats, events)
+  const groups = groupQueries(db, accounts, chats, events)
+  const getMeta = db.prepare('select value from meta where key = ?')
+  const setMeta = db.prepare(
+    'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
+  )
+  const dataVersion = db.prepare('pragma data_version')
+  const one = db.prepare('select 1')
+
+  const commitListeners = new Set<EventListener>()
+  const foreignListeners = new Set<() => void>()
+  let lastTold = events.lastId()
+  let seenVersion = readDataVersion()
+
+  const writer = createWriter(db, { onDurable: tell, onRollback: forgetAll })
+  const isShared = path !== ':memory:' && !isShort
+  const checkpointer = isShared ? startCheckpointer({ path, holdWrites: writer.hold, onError }) : undefined
+  const poll = isShared ? setInterval(lookForForeignChange, POLL_MS) : undefined
+  poll?.unref()
+
+  function readDataVersion(): number {
+    return (dataVersion.get() as { data_version: number }).data_version
+  }
+
+  function forgetAll(): void {
+    accounts.forget()
+    chats.forget()
+  }
+
+  /** Tells in a turn of its own: the answers to those who wrote go out first. */
+  function tell(committed: readonly GatewayEvent[]): void {
+    const first = committed[0]
+    // Another process wrote in between; its events come first, so that everybody hears the log in its order.
+    const missed = first && first.id > lastTold + 1 ? events.between(lastTold, first.id) : []
+    lastTold = committed.at(-1)?.id ?? lastTold
+    setImmediate(() => {
+      const all = missed.length > 0 ? [...missed, ...committed] : committed
+      for (const listener of commitListeners) listener(all)
+    })
+  }
+
+  function lookForForeignChange(): void {
+    try {
+      const version = readDataVersion()
+      if (version === seenVersion) return
+      seenVersion = version
+      forgetAll()
+      const missed = events.between(lastTold, Number.MAX_SAFE_INTEGER)
+      if (missed.length > 0) tell(missed)
+      for (const listener of foreignListeners) listener()
+    } catch (err) {
+      onError(err)
+    }
+  }
+
+  function subscribe<T>(set: Set<T>, listener: T): Undo {
+    set.add(listener)
+    return () => set.delete(listener)
+  }
+
+  const { write } = writer
+  const store: Store = {
+    findAccount: async (id) => accounts.find(id),
+    findAccountByLogin: async (login) => accounts.findByLogin(login),
+    findAccountByToken: async (digest) => accounts.findByToken(digest),
+    listAccounts: async (kind) => accounts.list(kind),
+    addAccount: (account) => write(() => accounts.add(account)),
+    setNickname: (id, nickname) =>
+      write(() => {
+        accounts.setNickname(id, nickname)
+        chats.forget()
+      }),
+    setPassword: (id, hash) => write(() => accounts.setPassword(id, hash)),
+    disableAccount: (id, time) => write(() => accounts.disable(id, time)),
+    replaceToken: (id, digest, time) => write(() => accounts.replaceToken(id, digest, time)),
+    countTokens: async (id) => accounts.countTokens(id),
+
+    addFriendship: (a, b, time) => write(() => accounts.addFriendship(a, b, time)),
+    listFriends: async (id) => accounts.listFriends(id),
+    findFriend: async (id, friendId) => accounts.findFriend(id, friendId),
+    shareGroup: async (a, b) => chats.shareGroup(a, b),
+
+    findPrivateChat: async (a, b) => chats.findPrivate(a, b),
+    openPrivateChat: (a, b, time) => write(() => chats.openPrivate(a, b, time)),
+    findChat: async (id) => chats.ref(id),
+    isMember: async (chatId, accountId) => chats.isMember(chatId, accountId),
+    listChats: async (accountId, page) => chats.listOf(accountId, page),
+
+    addGroup: (group) => write(() => groups.add(group)),
+    findGroup: async (id) => groups.find(id),
+    listGroups: async (accountId) => groups.list(accountId),
+    listMembers: async (id) => groups.listMembers(id),
+    findMember: async (groupId, accountId) => groups.findMember(groupId, accountId),
+    changeGroup: (order) => write((emit) => groups.change(order, emit)),
+
+    appendMessage: (draft) => write((emit) => messages.append(draft, emit)),
+    recallMessage: (order) => write((emit) => messages.recall(order, emit)),
+    findMessage: async (chatId, seq) => messages.find(chatId, seq),
+    findPosition: async (id) => messages.findPosition(id),
+    listMessages: async (page) => messages.list(page),
+
+    readEvents: async (accountId, afterId, limit) => events.readFor(accountId, afterId, limit),
+    lastEventId: async () => events.lastId(),
+    onCommit: (listener) => subscribe(commitListeners, listener),
+    onForeignChange: (listener) => subscribe(foreignListeners, listener),
+    holdWrites: writer.hold,
+
+    openCursor: (name) =>
+      write(() => {
+        const found = events.findCursor(name)
+        if (found !== undefined) return found
+        const last = events.lastId()
+        events.saveCursor(name, last)
+        return last
+      }),
+    saveCursor: (name, eventId) => write(() => events.saveCursor(name, eventId)),
+
+    addSession: (session) => write(() => accounts.addSession(session)),
+    findSession: async (id) => accounts.findSession(id),
+    rotateSession: (id, used, next, expiresAt) => write(() => accounts.rotateSession(id, used, next, expiresAt)),
+    removeSession: (id) => write(() => accounts.removeSession(id)),
+
+    getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
+    setMeta: (key, value) =>
+      write(() => {
+        setMeta.run(key, value)
+      }),
+    ping: async () => {
+      one.get()
+    },
+    async close() {
+      clearInterval(poll)
+      writer.close()
+      await checkpointer?.stop()
+      db.close()
+    }
+  }
+  return store
+}
+
+/** The first switch to write-ahead mode needs the file alone, and does not wait for the lock by itself. */
+async function enterWalMode(db: DatabaseSync): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      db.exec('pragma journal_mode = wal')
+      return
+    } catch (err) {
+      if (tries === 50) throw err
+      await delay(100)
+    }
+  }
+}
