@@ -64,6 +64,8 @@ export function startCheckpointer(options: CheckpointOptions): { stop: () => Pro
   return {
     async stop() {
       clearInterval(timer)
+      // From here on its end is waited for.
+      worker.ref()
       await running
       const exited = new Promise((resolve) => worker.once('exit', resolve))
       worker.postMessage('close')

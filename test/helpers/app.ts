@@ -1,0 +1,99 @@
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { buildApp, type Lactea } from '../../src/app.ts'
+import { loadConfig } from '../../src/config.ts'
+import { createLogger, type LogLevel } from '../../src/log.ts'
+import { stringify } from 'yaml'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Two bots and a person who are friends and share a group that bot 10001 owns. */
+export const world = {
+  bots: [
+    { id: 10001, nickname: 'One', access_token: 'token-one' },
+    { id: 10002, nickname: 'Two', access_token: 'token-two' }
+  ],
+  provision: {
+    accounts: [{ id: 10011, kind: 'person', username: 'alice', password: 'alice-secret', nickname: 'Alice' }],
+    friends: [
+      [10001, 10011],
+      [10001, 10002]
+    ],
+    groups: [{ id: 100001, name: 'Test group', owner: 10001, members: [10002, 10011] }]
+  }
+}
+
+export interface Running {
+  readonly lactea: Lactea
+  /** `http://127.0.0.1:port` */
+  readonly url: string
+  readonly ws: string
+  readonly dir: string
+  /** Every line that was logged. */
+  readonly lines: string[]
+  /** Calls a Milky draft action over HTTP as a bot; gives the parsed body. */
+  readonly call: (
+    token: string,
+    api: string,
+    params?: object
+  ) => Promise<{ http: number; status: string; retcode: number; message?: string; data?: any }>
+  readonly signIn: (username: string, password: string) => Promise<string>
+}
+
+export interface StartOptions {
+  /** Anything that may stand in a configuration file; merged over `world` at the top level. */
+  readonly config?: object
+  /** A data directory that outlives this gateway; a new one when absent. */
+  readonly dir?: string
+  readonly logLevel?: LogLevel
+}
+
+/** A running gateway on a free port, built from a real configuration file; gone when the test ends. */
+export async function startApp(
+  t: Test,
+  { config = {}, dir = t.testdir(), logLevel = 'silent' }: StartOptions = {}
+): Promise<Running> {
+  const file = join(dir, 'lactea.yaml')
+  const given = { ...world, ...config, server: { port: 0 }, data: { dir: join(dir, 'data') } }
+  writeFileSync(file, stringify(given))
+  const lines: string[] = []
+  const loaded = loadConfig({ file, env: {}, cwd: dir })
+  const lactea = await buildApp(
+    loaded.config,
+    createLogger(logLevel, (line) => lines.push(line))
+  )
+  t.teardown(() => lactea.app.close())
+  await lactea.app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = lactea.app.server.address() as AddressInfo
+  const url = `http://127.0.0.1:${port}`
+
+  return {
+    lactea,
+    url,
+    ws: `ws://127.0.0.1:${port}`,
+    dir,
+    lines,
+    async call(token, api, params = {}) {
+      const response = await fetch(`${url}/${api}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        body: JSON.stringify(params)
+      })
+      return { http: response.status, ...((await response.json()) as { status: string; retcode: number }) }
+    },
+    async signIn(username, password) {
+      const response = await fetch(`${url}/api/auth/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ username, password })
+      })
+      const { token } = (await response.json()) as { token: string }
+      return token
+    }
+  }
+}
+
+/** A message of plain text, as the draft writes it. */
+export function text(words: string): object[] {
+  return [{ type: 'text', data: { text: words } }]
+}
