@@ -83,7 +83,7 @@ void t.test('defaults', async (t) => {
       maim_frame: 16_777_216,
       maim_legacy_frame: 104_857_600,
       connection_buffer: 4_194_304,
-      http_rate: 12_000,
+      http_rate: 60_000,
       upgrade_rate: 600,
       login_rate: 10,
       frame_rate: 500,

@@ -154,7 +154,7 @@ export const WebhookConfig = section(
 export const ReverseConfig = section(
   {
     url: text('WebSocket address that the gateway dials.', { is: 'ws-url', url: true }),
-    access_token: secret('Sent along as `Authorization: Bearer …`.', 'token'),
+    access_token: secret('Sent along as `access_token` in the query.', 'token'),
     format
   },
   'A reverse WebSocket.'
@@ -247,7 +247,7 @@ export const Limits = section(
     maim_frame: size(16 * MiB, 'Largest frame from a maim API-Server client.'),
     maim_legacy_frame: size(104_857_600, 'Largest frame from a maim legacy client, as in the real server.'),
     connection_buffer: size(4 * MiB, 'Unsent bytes of one connection before it is cut off as slow.'),
-    http_rate: count(12_000, 'Requests per minute of one token or address.'),
+    http_rate: count(60_000, 'Requests per minute of one token or address.'),
     upgrade_rate: count(600, 'WebSocket handshakes per minute of one address.'),
     login_rate: count(10, 'Sign-ins per minute of one address.'),
     frame_rate: count(500, 'Frames per second on one socket of a bot.'),
