@@ -32,8 +32,8 @@ const Credentials = Type.Object({
 const Registration = Type.Object({
   phone: Type.Optional(Type.String({ pattern: '^\\+?[0-9]{5,20}$', description: 'expected a phone number' })),
   username: Type.Optional(
-    Type.String({
-      pattern: '^[\\p{L}\\p{N}_.-]{2,32}$',
+    // Letters of every script need the flag, which a `pattern` cannot have.
+    Type.RegExp(/^[\p{L}\p{N}_.-]{2,32}$/u, {
       description: 'expected 2 to 32 letters, digits, "_", "." or "-"'
     })
   ),
@@ -63,7 +63,7 @@ export async function imSuiteRest(
   app: FastifyInstance,
   { gateway, sessions, config }: ImSuiteRestOptions
 ): Promise<void> {
-  const { accounts, chats, store } = gateway
+  const { accounts, chats, store, now } = gateway
   const validateCredentials = compileParams(Credentials)
   const validateRegistration = compileParams(Registration)
   const validateRefresh = compileParams(Type.Object({ refresh_token: Type.Optional(Text) }))
@@ -80,10 +80,12 @@ export async function imSuiteRest(
       })
     }
     const status = err.statusCode ?? 500
-    if (status >= 500) request.log.error({ err }, 'a request failed')
-    return reply
-      .code(status)
-      .send({ success: false, error: status >= 500 ? 'internal error' : err.message, details: {} })
+    if (status === 503)
+      return reply.code(503).send({ success: false, error: err.message, code: 'SERVICE_UNAVAILABLE', details: {} })
+    if (status < 500)
+      return reply.code(status).send({ success: false, error: err.message, code: 'VALIDATION_ERROR', details: {} })
+    request.log.error({ err }, 'a request failed')
+    return reply.code(status).send({ success: false, error: 'internal error', code: 'INTERNAL_ERROR', details: {} })
   })
 
   async function limit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -118,7 +120,7 @@ export async function imSuiteRest(
       throw new ActionError('invalid', 'phone: expected a phone number or a username', { field: 'phone' })
     const name = username ?? `user_${phone}`
     const account = await accounts.add({ kind: 'person', phone, username: name, nickname: nickname || name, password })
-    return reply.code(201).send(toTokenAnswer(await sessions.open(account), account))
+    return reply.code(201).send(toTokenAnswer(await sessions.open(account), account, now()))
   })
 
   app.post('/api/auth/login', signIn, async (request, reply) => {
@@ -133,7 +135,7 @@ export async function imSuiteRest(
       return reply
         .code(401)
         .send({ success: false, error: '登录失败', code: 'AUTHENTICATION_FAILED', details: '用户名或密码错误' })
-    return toTokenAnswer(await sessions.open(account), account)
+    return toTokenAnswer(await sessions.open(account), account, now())
   })
 
   app.post('/api/auth/refresh', signIn, async (request, reply) => {
@@ -144,7 +146,7 @@ export async function imSuiteRest(
     const refreshed = await sessions.refresh(token)
     if (isFault(refreshed))
       return reply.code(401).send({ success: false, error: refreshed.fault, code: 'UNAUTHORIZED', details: {} })
-    return toTokenAnswer(refreshed, refreshed.account)
+    return toTokenAnswer(refreshed, refreshed.account, now())
   })
 
   app.post('/api/auth/logout', own, async (request) => {
@@ -156,18 +158,18 @@ export async function imSuiteRest(
   app.get('/api/auth/validate', own, async (request) => ({
     success: true,
     valid: true,
-    user: toUser(personOf(request).account)
+    user: toUser(personOf(request).account, now())
   }))
 
   app.get('/api/users/me', own, async (request) => {
-    const user = toUser(personOf(request).account)
+    const user = toUser(personOf(request).account, now())
     return { ...user, success: true, data: user }
   })
 
   app.get('/api/chats', own, async (request) => {
     const { id } = personOf(request).account
-    const page = wholeNumber(request, 'page', 1, 1_000_000)
-    const limitTo = wholeNumber(request, 'limit', 20, 100)
+    const page = wholeNumber(request, 'page', { fallback: 1, min: 1, max: 1_000_000 })
+    const limitTo = wholeNumber(request, 'limit', { fallback: 20, min: 1, max: 100 })
     const { chats: found, total } = await chats.list(id, { offset: (page - 1) * limitTo, limit: limitTo })
     const shown = found.map(({ chat, lastMessage, unreadCount, createdAt, updatedAt }) => ({
       ...toChat(chat, id),
@@ -192,7 +194,7 @@ export async function imSuiteRest(
     if (!Number.isSafeInteger(chatId))
       throw new ActionError('invalid', 'id: expected the id of a chat', { field: 'id' })
     await chats.getOwn(id, chatId)
-    const limitTo = wholeNumber(request, 'limit', 50, 100)
+    const limitTo = wholeNumber(request, 'limit', { fallback: 50, min: 1, max: 100 })
     const afterSeq = await seqOf(request, chatId, 'after')
     const beforeSeq = await seqOf(request, chatId, 'before')
     const upToSeq = beforeSeq === undefined ? undefined : beforeSeq - 1
@@ -206,7 +208,7 @@ export async function imSuiteRest(
   /** Clients page by message id; 0 is before the first message. */
   async function seqOf(request: FastifyRequest, chatId: number, name: 'before' | 'after'): Promise<number | undefined> {
     if ((request.query as Record<string, unknown>)[name] === undefined) return undefined
-    const messageId = wholeNumber(request, name, 0, Number.MAX_SAFE_INTEGER)
+    const messageId = wholeNumber(request, name, { fallback: 0, min: 0, max: Number.MAX_SAFE_INTEGER })
     if (messageId === 0) return name === 'after' ? 0 : undefined
     const message = await store.findPosition(messageId)
     if (!message || message.chatId !== chatId)
@@ -236,16 +238,22 @@ function personOf(request: FastifyRequest): Signed {
   return request.person
 }
 
-function wholeNumber(request: FastifyRequest, name: string, fallback: number, max: number): number {
+/** More than `max` is cut down to it, as clients expect of a page; less than `min` is a mistake. */
+function wholeNumber(
+  request: FastifyRequest,
+  name: string,
+  { fallback, min, max }: { fallback: number; min: number; max: number }
+): number {
   const text = (request.query as Record<string, unknown>)[name]
   if (text === undefined) return fallback
   const value = typeof text === 'string' && /^\d{1,16}$/.test(text) ? Number(text) : NaN
-  if (!Number.isSafeInteger(value))
-    throw new ActionError('invalid', `${name}: expected a whole number`, { field: name })
+  if (!Number.isSafeInteger(value) || value < min)
+    throw new ActionError('invalid', `${name}: expected a whole number from ${min}`, { field: name })
   return Math.min(value, max)
 }
 
-function toUser(account: Account) {
+/** The union of what clients know a user by. Who asks for themselves is online. */
+function toUser(account: Account, now: number) {
   return {
     id: account.id,
     phone: account.phone ?? '',
@@ -254,19 +262,23 @@ function toUser(account: Account) {
     avatar: account.avatarUrl,
     avatar_url: account.avatarUrl,
     bio: account.bio,
+    language: '',
+    theme: '',
     online: true,
     is_online: true,
-    created_at: toTimestamp(account.createdAt)
+    last_seen: toTimestamp(now),
+    created_at: toTimestamp(account.createdAt),
+    updated_at: toTimestamp(account.createdAt)
   }
 }
 
-function toTokenAnswer({ accessToken, refreshToken, expiresIn }: Tokens, account: Account) {
+function toTokenAnswer({ accessToken, refreshToken, expiresIn }: Tokens, account: Account, now: number) {
   const data = {
     token: accessToken,
     access_token: accessToken,
     refresh_token: refreshToken,
     expires_in: expiresIn,
-    user: toUser(account)
+    user: toUser(account, now)
   }
   return { success: true, ...data, data }
 }

@@ -4,6 +4,7 @@ import { bearerToken, isForeignOrigin, queryValue } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
 import { ActionError } from '../src/core/errors.ts'
 import type { Gateway } from '../src/gateway.ts'
+import { watchAccess } from '../src/net/access.ts'
 import { CLOSE, type CloseReason } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { createFrame } from '../src/net/frame.ts'
@@ -34,6 +35,26 @@ declare module 'fastify' {
 const MAX_NONSENSE = 5
 /** A client that says nothing for so long is gone (contract 2.1, liveness). */
 const SILENCE_MS = 75_000
+/** Connections of one account; a further one takes the place of the oldest (contract 2.1, devices). */
+const MAX_CONNECTIONS = 10
+
+/** What base clients may send by the document, and this version cannot do yet. */
+const LATER: ReadonlySet<string> = new Set([
+  'message.edit',
+  'message.delete',
+  'message.read',
+  'typing',
+  'presence',
+  'call.offer',
+  'call.answer',
+  'call.ice',
+  'call.end'
+])
+
+interface Device {
+  readonly signed: Signed
+  readonly connection: Connection
+}
 
 /** People over WebSocket: IM-Suite, base profile (contract 2.1–2.4). */
 export async function imSuiteSocket(
@@ -42,8 +63,9 @@ export async function imSuiteSocket(
 ): Promise<void> {
   const { limits } = config
   const codec = createImSuiteCodec()
-  /** Which session each open socket belongs to, so that signing out closes it. */
-  const live = new Map<WebSocket, Signed>()
+  const access = watchAccess({ store: gateway.store, onError: gateway.onError })
+  /** Open connections by account, the oldest first. */
+  const devices = new Map<number, Set<Device>>()
 
   /** Before the upgrade, so that no frame can arrive while the token is looked at. What is wrong is told after it: a browser cannot see a 401. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -57,7 +79,7 @@ export async function imSuiteSocket(
       return reply.code(429).header('retry-after', wait).send({ success: false, error: 'too many connections' })
     if (isForeignOrigin(request, config.server.allowed_origins))
       return reply.code(403).send({ success: false, error: 'this origin is not allowed' })
-    const token = queryValue(request, 'token') ?? bearerToken(request)
+    const token = queryValue(request, 'token') ?? bearerToken(request) ?? protocolToken(request)
     request.signed = token === undefined ? { fault: '令牌无效' } : await sessions.verify(token)
   }
 
@@ -73,7 +95,6 @@ export async function imSuiteSocket(
     if (!signed || isFault(signed)) return refuse(connection, signed?.fault ?? '令牌无效')
 
     const { account } = signed
-    live.set(socket, signed)
     app.farewells.set(socket, () =>
       say(connection, 'disconnect', { status: 'disconnected', reason: 'server_shutdown' })
     )
@@ -87,16 +108,37 @@ export async function imSuiteSocket(
     })
     const undo = [
       detach,
+      register({ signed, connection }),
+      access.watch({
+        mayStay: () => sessions.isLive(signed),
+        end: () => end(connection, 'session_revoked', CLOSE.unauthenticated)
+      }),
       gateway.heartbeat.watch(socket),
       watchSilence(socket, connection),
       watchExpiry(signed, connection)
     ]
     read(socket, connection, account.id)
     socket.once('close', () => {
-      live.delete(socket)
       app.farewells.delete(socket)
       for (const step of undo) step()
     })
+  }
+
+  function register(device: Device): () => void {
+    const { id } = device.signed.account
+    const own = devices.get(id) ?? new Set()
+    devices.set(id, own)
+    const [oldest] = own
+    if (oldest && own.size >= MAX_CONNECTIONS) {
+      // At once, since its close takes as long as its client likes.
+      own.delete(oldest)
+      end(oldest.connection, 'replaced', CLOSE.replaced)
+    }
+    own.add(device)
+    return () => {
+      own.delete(device)
+      if (own.size === 0 && devices.get(id) === own) devices.delete(id)
+    }
   }
 
   function say(connection: Connection, type: string, payload: object): void {
@@ -104,8 +146,12 @@ export async function imSuiteSocket(
   }
 
   function refuse(connection: Connection, reason: string): void {
-    say(connection, 'error', { error_code: 'AUTHENTICATION_FAILED', message: '认证失败', details: { reason } })
+    sayUnauthenticated(connection, reason)
     connection.close(CLOSE.unauthenticated)
+  }
+
+  function sayUnauthenticated(connection: Connection, reason: string): void {
+    say(connection, 'error', { error_code: 'AUTHENTICATION_FAILED', message: '认证失败', details: { reason } })
   }
 
   function end(connection: Connection, reason: string, close: CloseReason): void {
@@ -128,7 +174,10 @@ export async function imSuiteSocket(
     let timer: NodeJS.Timeout
     const wait = (): void => {
       const leftMs = (signed.expiresAt - gateway.now()) * 1000
-      if (leftMs <= 0) return refuse(connection, '令牌已过期')
+      if (leftMs <= 0) {
+        sayUnauthenticated(connection, '令牌已过期')
+        return end(connection, 'auth_expired', CLOSE.unauthenticated)
+      }
       timer = setTimeout(wait, Math.min(leftMs, 2 ** 31 - 1))
       timer.unref()
     }
@@ -159,11 +208,13 @@ export async function imSuiteSocket(
       const now = gateway.now()
       nonsense.push(now)
       while (nonsense[0] !== undefined && nonsense[0] <= now - 60) nonsense.shift()
-      if (nonsense.length >= MAX_NONSENSE) connection.close(CLOSE.nonsense)
+      if (nonsense.length >= MAX_NONSENSE) end(connection, 'policy', CLOSE.nonsense)
     }
 
     socket.on('message', (data, isBinary) => {
-      if (isBinary) return connection.close(CLOSE.binary)
+      // What still comes after we have ended it may come from somebody who is no longer let in.
+      if (!connection.isOpen()) return
+      if (isBinary) return end(connection, 'policy', CLOSE.binary)
       budget.take()
       // Order needs a queue, and a queue needs an end: what does not fit stays in the network.
       if (++waiting === 16) budget.hold()
@@ -172,7 +223,7 @@ export async function imSuiteSocket(
         .then(() => answer(text))
         .catch((err: unknown) => {
           gateway.onError(err)
-          connection.close(CLOSE.bug)
+          end(connection, 'internal_error', CLOSE.bug)
         })
         .finally(() => {
           if (waiting-- === 16) budget.release()
@@ -186,6 +237,8 @@ export async function imSuiteSocket(
         typeof payload.timestamp === 'string' ? payload.timestamp.slice(0, 64) : toTimestamp(gateway.now())
       return say(connection, 'pong', { timestamp })
     }
+    if (LATER.has(type))
+      throw new ActionError('unknown_action', `type: "${type}" is not supported by this version yet`, { field: 'type' })
     if (type !== 'message.send')
       throw new ActionError('unknown_action', `type: there is no event "${type.slice(0, 64)}" that clients send`, {
         field: 'type'
@@ -196,11 +249,14 @@ export async function imSuiteSocket(
 
   app.decorateRequest('signed', null)
   const unsubscribe = sessions.onEnd((sessionId) => {
-    for (const [socket, signed] of live) {
-      if (signed.sessionId === sessionId) socket.close(CLOSE.signedOut.code, CLOSE.signedOut.reason)
+    for (const { signed, connection } of [...devices.values()].flatMap((own) => [...own])) {
+      if (signed.sessionId === sessionId) end(connection, 'session_revoked', CLOSE.signedOut)
     }
   })
-  app.addHook('onClose', async () => unsubscribe())
+  app.addHook('onClose', async () => {
+    unsubscribe()
+    access.close()
+  })
   for (const url of ['/ws', '/im/ws']) {
     app.route({
       method: 'GET',
@@ -211,4 +267,9 @@ export async function imSuiteSocket(
       wsHandler: open
     })
   }
+}
+
+/** `Sec-WebSocket-Protocol: bearer, <jwt>`: the one header that a browser can choose (contract 2.1, credentials). */
+function protocolToken(request: FastifyRequest): string | undefined {
+  return /^bearer *, *([^ ,]+)$/i.exec(request.headers['sec-websocket-protocol'] ?? '')?.[1]
 }

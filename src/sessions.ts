@@ -9,6 +9,8 @@ export interface Sessions {
   /** Changes a refresh token for new tokens; each can be used once, and using one twice ends the session. */
   readonly refresh: (refreshToken: string) => Promise<(Tokens & { account: Account }) | TokenFault>
   readonly verify: (accessToken: string) => Promise<Signed | TokenFault>
+  /** Whether what was verified once still holds: the account is on, and its session was not ended. */
+  readonly isLive: (signed: Signed) => Promise<boolean>
   readonly end: (sessionId: string) => Promise<void>
   /** Called with the id of each session that is ended here, so that its sockets can be closed. */
   readonly onEnd: (listener: (sessionId: string) => void) => Undo
@@ -25,7 +27,7 @@ export interface Signed {
   readonly account: Account
   /** Absent in tokens that another IM-Suite server with the same secret has issued. */
   readonly sessionId: string | undefined
-  /** Unix seconds. */
+  /** Unix seconds; past the token's own end when its issuer's clock is behind ours. */
   readonly expiresAt: number
 }
 
@@ -141,8 +143,17 @@ export function createSessions({ store, secret, now }: SessionsOptions): Session
       const account = await findOwner(payload)
       if (isFault(account)) return account
       const sessionId = typeof payload.sid === 'string' ? payload.sid : undefined
+      // Another server numbers its people by itself; none of them is meant to be a bot of ours.
+      if (sessionId === undefined && account.kind === 'bot') return { fault: '令牌无效' }
       if (sessionId !== undefined && !(await store.findSession(sessionId))) return { fault: '会话已结束' }
-      return { account, sessionId, expiresAt: payload.exp ?? 0 }
+      const { exp = 0 } = payload
+      return { account, sessionId, expiresAt: exp > now() ? exp : exp + LEEWAY_S }
+    },
+
+    async isLive({ account, sessionId }) {
+      const current = await store.findAccount(account.id)
+      if (!current || current.isDisabled) return false
+      return sessionId === undefined || (await store.findSession(sessionId)) !== undefined
     },
 
     end,

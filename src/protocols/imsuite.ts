@@ -39,19 +39,21 @@ export function decodeFrame(text: string): ClientFrame {
   }
 }
 
-const ALIASES: Readonly<Record<string, string>> = {
-  chatId: 'chat_id',
-  messageId: 'message_id',
-  messageType: 'message_type',
-  receiverId: 'receiver_id',
-  replyToId: 'reply_to_id',
-  replyTo: 'reply_to_id'
-}
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['chatId', 'chat_id'],
+  ['messageId', 'message_id'],
+  ['messageType', 'message_type'],
+  ['receiverId', 'receiver_id'],
+  ['replyToId', 'reply_to_id'],
+  ['replyTo', 'reply_to_id'],
+  ['sendAt', 'send_at'],
+  ['ttlSeconds', 'ttl_seconds']
+])
 
 /** Some clients write the document's keys in camel case. */
 function unifyKeys(payload: Record<string, unknown>): Record<string, unknown> {
-  if (!Object.keys(payload).some((key) => key in ALIASES)) return payload
-  const renamed = Object.entries(payload).map(([key, value]) => [ALIASES[key] ?? key, value] as const)
+  if (!Object.keys(payload).some((key) => ALIASES.has(key))) return payload
+  const renamed = Object.entries(payload).map(([key, value]) => [ALIASES.get(key) ?? key, value] as const)
   // Who sends both means the document's own key.
   return { ...Object.fromEntries(renamed), ...payload }
 }
@@ -75,15 +77,27 @@ export function toErrorCode(reason: Reason): string {
   return ERROR_CODES[reason]
 }
 
+/** The core's names of what a person sends, where the document has others. */
+const FIELDS: ReadonlyMap<string, string> = new Map([
+  ['message', 'content'],
+  ['user_id', 'receiver_id']
+])
+
+/** The core finds no message to quote; to the document that is a mistake in the frame (contract 2.6, bad reply target). */
+function isBadReply({ reason, details }: ActionError): boolean {
+  return reason === 'not_found' && details.field === 'message'
+}
+
 /** The `error` frame (contract 2.4, 2.6). `details` is open, so what a client may want to know goes there. */
 export function encodeError(
-  error: ActionError,
+  given: ActionError,
   cause: { type?: string | undefined; id?: string | undefined },
   time: number
 ): string {
+  const error = isBadReply(given) ? new ActionError('invalid', given.message, { field: 'reply_to_id' }) : given
   const { field, retryAfterMs, requestId } = error.details
   const details = {
-    ...(field !== undefined && { field: field === 'message' ? 'content' : field }),
+    ...(field !== undefined && { field: FIELDS.get(field) ?? field }),
     ...(error.reason === 'muted' && { reason: 'muted' }),
     ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
     ...(cause.type !== undefined && { ref_type: cause.type.slice(0, 64) }),

@@ -1,0 +1,60 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Undo } from '../core/bus.ts'
+import type { Store } from '../core/store.ts'
+
+/** Somebody on an open socket whose right to be there may end: the token is replaced, the account is switched off. */
+export interface Visitor {
+  readonly mayStay: () => Promise<boolean>
+  /** Called once, when `mayStay` has said no. */
+  readonly end: () => void
+}
+
+export interface AccessWatch {
+  readonly watch: (visitor: Visitor) => Undo
+  readonly close: Undo
+}
+
+export interface AccessWatchOptions {
+  readonly store: Pick<Store, 'onForeignChange'>
+  readonly onError: (err: unknown) => void
+}
+
+/** Visitors that are asked about per turn of the event loop. */
+const CHUNK = 256
+
+/** Looks at every visitor again whenever another process, such as the command line, has changed the database. */
+export function watchAccess({ store, onError }: AccessWatchOptions): AccessWatch {
+  const visitors = new Set<Visitor>()
+  let isWanted = false
+  let running: Promise<void> | undefined
+
+  async function lookAgain(): Promise<void> {
+    while (isWanted) {
+      isWanted = false
+      let asked = 0
+      for (const visitor of visitors) {
+        if (++asked % CHUNK === 0) await nextTurn()
+        if (await visitor.mayStay()) continue
+        // They may have left by themselves while they were asked about.
+        if (visitors.delete(visitor)) visitor.end()
+      }
+    }
+  }
+
+  const close = store.onForeignChange(() => {
+    isWanted = true
+    running ??= lookAgain()
+      .catch(onError)
+      .finally(() => {
+        running = undefined
+      })
+  })
+
+  return {
+    watch(visitor) {
+      visitors.add(visitor)
+      return () => visitors.delete(visitor)
+    },
+    close
+  }
+}

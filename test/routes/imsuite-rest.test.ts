@@ -1,0 +1,473 @@
+import { randomUUID } from 'node:crypto'
+import { SignJWT, UnsecuredJWT } from 'jose'
+import t, { type Test } from 'tap'
+import { startApp, text, type Running } from '../helpers/app.ts'
+import { openSocket } from '../helpers/socket.ts'
+
+/** The secret and the token of the contract's test vector (1.2): user 1, valid until 2100. */
+const SECRET = 'test_secret_key_at_least_32_characters_long'
+const VECTOR =
+  'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyX2lkIjoxLCJwaG9uZSI6IjEzODAwMTM4MDAwIiwidXNlcm5hbWUiOiJ0ZXN0dXNlciIsImlzcyI6InpoaWhhbmctbWVzc2VuZ2VyIiwic3ViIjoiMSIsImV4cCI6NDEwMjQ0NDgwMCwibmJmIjoxNzU5Nzk1MjAwLCJpYXQiOjE3NTk3OTUyMDB9.BKfFttCYP8JY0-fqngp_2rlb1mGb8-GQU3NjxPEjiKc'
+
+const ROOMY = { limits: { login_rate: 1000 } }
+const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
+
+interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: any
+}
+
+interface Ask {
+  readonly token?: string
+  readonly body?: unknown
+  readonly headers?: Record<string, string>
+}
+
+/** Calls the REST door as a person. */
+async function ask(app: Running, method: string, path: string, { token, body, headers }: Ask = {}): Promise<Answer> {
+  const response = await fetch(`${app.url}${path}`, {
+    method,
+    headers: {
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...headers
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) })
+  })
+  return { status: response.status, headers: response.headers, body: await response.json() }
+}
+
+const logIn = (app: Running, body: object): Promise<Answer> => ask(app, 'POST', '/api/auth/login', { body })
+
+async function tokensOf(app: Running): Promise<{ token: string; refresh_token: string }> {
+  return (await logIn(app, { username: 'alice', password: 'alice-secret' })).body
+}
+
+void t.test('POST /api/auth/register', async (t) => {
+  t.test('makes an account and signs it in, in the shapes of all clients', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    const { status, body } = await ask(app, 'POST', '/api/auth/register', {
+      body: { phone: '+8613800000000', password: 'secret1', nickname: 'Li' }
+    })
+    t.equal(status, 201)
+    t.match(body, {
+      success: true,
+      expires_in: 86_400,
+      user: {
+        id: 10012,
+        phone: '+8613800000000',
+        username: 'user_+8613800000000',
+        nickname: 'Li',
+        avatar: '',
+        avatar_url: '',
+        online: true,
+        is_online: true,
+        last_seen: TIMESTAMP,
+        created_at: TIMESTAMP
+      }
+    })
+    const { data, success: _success, ...flat } = body
+    t.strictSame(data, flat)
+    t.equal(body.access_token, body.token)
+    t.match(await ask(app, 'GET', '/api/users/me', { token: body.token }), { status: 200, body: { id: 10012 } })
+    t.equal((await logIn(app, { phone: '+8613800000000', password: 'secret1' })).status, 200)
+  })
+
+  t.test('takes a username of letters of any script', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    for (const username of ['bob', '小明', 'Jörg_1.x-y']) {
+      const answer = await ask(app, 'POST', '/api/auth/register', { body: { username, password: 'secret1' } })
+      t.match(answer, { status: 201, body: { user: { username, nickname: username, phone: '' } } })
+    }
+  })
+
+  const refused: [string, object, string][] = [
+    ['a password of five characters', { username: 'bob', password: 'short' }, 'password'],
+    ['a missing password', { username: 'bob' }, 'password'],
+    ['neither phone nor username', { password: 'secret1' }, 'phone'],
+    ['a phone number with letters', { phone: '12ab34', password: 'secret1' }, 'phone'],
+    ['a username with a space', { username: 'bob b', password: 'secret1' }, 'username'],
+    ['a nickname of 65 characters', { username: 'bob', password: 'secret1', nickname: 'n'.repeat(65) }, 'nickname'],
+    ['a taken username', { username: 'alice', password: 'secret1' }, 'username']
+  ]
+  t.test('refuses with 400 and names the field', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    for (const [label, body, field] of refused) {
+      const answer = await ask(app, 'POST', '/api/auth/register', { body })
+      t.match(answer, { status: 400, body: { success: false, error: String } }, label)
+      t.equal(answer.body.details.field, field, label)
+    }
+  })
+
+  t.test('is closed when the configuration says so', async (t) => {
+    const app = await startApp(t, { config: { im: { registration: 'closed' } } })
+    const answer = await ask(app, 'POST', '/api/auth/register', { body: { username: 'bob', password: 'secret1' } })
+    t.match(answer, { status: 403, body: { success: false, code: 'FORBIDDEN' } })
+    t.equal((await logIn(app, { username: 'bob', password: 'secret1' })).status, 401)
+  })
+})
+
+void t.test('POST /api/auth/login', async (t) => {
+  const person = { id: 10011, kind: 'person', username: 'alice', phone: '+4912345', password: 'alice-secret' }
+  const config = { ...ROOMY, provision: { accounts: [person] } }
+
+  t.test('takes a username or a phone number, and the password in either field', async (t) => {
+    const app = await startApp(t, { config })
+    for (const who of [{ username: 'alice' }, { phone: '+4912345' }])
+      for (const secret of [{ password: 'alice-secret' }, { code: 'alice-secret' }]) {
+        const answer = await logIn(app, { ...who, ...secret })
+        t.match(answer, { status: 200, body: { success: true, user: { id: 10011 }, data: { user: { id: 10011 } } } })
+      }
+  })
+
+  t.test('answers a wrong password and an unknown name alike', async (t) => {
+    const app = await startApp(t, { config })
+    const wrong = await logIn(app, { username: 'alice', password: 'not hers' })
+    t.strictSame(wrong.body, {
+      success: false,
+      error: '登录失败',
+      code: 'AUTHENTICATION_FAILED',
+      details: '用户名或密码错误'
+    })
+    t.equal(wrong.status, 401)
+    const unknown = await logIn(app, { username: 'nobody', password: 'not hers' })
+    t.strictSame([unknown.status, unknown.body], [401, wrong.body])
+    t.equal((await logIn(app, { phone: 'alice', password: 'alice-secret' })).status, 401)
+  })
+
+  t.test('takes as long for an unknown name as for a wrong password', async (t) => {
+    const app = await startApp(t, { config })
+    const timeOf = async (username: string): Promise<number> => {
+      const times: number[] = []
+      for (let index = 0; index < 9; index++) {
+        const start = performance.now()
+        await logIn(app, { username, password: 'not hers' })
+        times.push(performance.now() - start)
+      }
+      return times.toSorted((a, b) => a - b)[4] ?? 0
+    }
+    const [unknown, wrong] = [await timeOf('nobody'), await timeOf('alice')]
+    // Without a password to check, the answer would come more than ten times as fast.
+    t.ok(unknown > wrong / 4 && wrong > unknown / 4, `unknown ${unknown} ms, wrong ${wrong} ms`)
+  })
+
+  t.test('says what is missing', async (t) => {
+    const app = await startApp(t, { config })
+    const rows: [unknown, string | undefined][] = [
+      [{ password: 'x' }, 'username'],
+      [{ username: 'alice' }, 'password'],
+      [{ username: 1, password: 'x' }, 'username'],
+      ['[]', undefined],
+      ['{"username":', undefined]
+    ]
+    for (const [body, field] of rows) {
+      const answer = await ask(app, 'POST', '/api/auth/login', { body })
+      t.match(answer, { status: 400, body: { success: false, code: 'VALIDATION_ERROR' } }, JSON.stringify(body))
+      t.equal(answer.body.details.field, field)
+    }
+  })
+
+  t.test('lets an address guess a few times a minute only', async (t) => {
+    const app = await startApp(t, { config: { limits: { login_rate: 3 } } })
+    for (let index = 0; index < 3; index++)
+      t.equal((await logIn(app, { username: 'alice', password: 'guess' })).status, 401)
+    const answer = await logIn(app, { username: 'alice', password: 'alice-secret' })
+    t.match(answer, { status: 429, body: { success: false, code: 'RATE_LIMITED' } })
+    t.ok(Number(answer.headers.get('retry-after')) > 0)
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { body: { refresh_token: 'guess' } })).status, 429)
+  })
+
+  t.test('is no way in for an account that was switched off', async (t) => {
+    const app = await startApp(t, { config })
+    await app.lactea.gateway.accounts.remove(10011)
+    t.equal((await logIn(app, { username: 'alice', password: 'alice-secret' })).status, 401)
+  })
+})
+
+void t.test('POST /api/auth/refresh', async (t) => {
+  t.test('changes a refresh token for new tokens, from the body or from the header', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    const first = await tokensOf(app)
+    const second = await ask(app, 'POST', '/api/auth/refresh', { body: { refresh_token: first.refresh_token } })
+    t.match(second, {
+      status: 200,
+      body: { success: true, token: String, expires_in: 86_400, data: { token: String } }
+    })
+    t.not(second.body.refresh_token, first.refresh_token)
+    const third = await ask(app, 'POST', '/api/auth/refresh', { token: second.body.refresh_token })
+    t.equal(third.status, 200)
+    t.equal((await ask(app, 'GET', '/api/users/me', { token: third.body.token })).status, 200)
+  })
+
+  t.test('ends the session and its sockets when a refresh token is used twice', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    const first = await tokensOf(app)
+    const other = await tokensOf(app)
+    const socket = await openSocket(t, `${app.ws}/ws?token=${first.token}`)
+    const untouched = await openSocket(t, `${app.ws}/ws?token=${other.token}`)
+    await socket.next()
+    await untouched.next()
+    const body = { refresh_token: first.refresh_token }
+    const second = await ask(app, 'POST', '/api/auth/refresh', { body })
+    const again = await ask(app, 'POST', '/api/auth/refresh', { body })
+    t.match(again, { status: 401, body: { success: false, error: '会话已结束' } })
+    t.match(await socket.next(), { type: 'disconnect', payload: { reason: 'session_revoked' } })
+    t.strictSame(await socket.closed, { code: 1000, reason: 'signed out' })
+    for (const token of [first.token, second.body.token])
+      t.equal((await ask(app, 'GET', '/api/auth/validate', { token })).status, 401)
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: second.body.refresh_token })).status, 401)
+    untouched.send({ type: 'ping' })
+    t.match(await untouched.next(), { type: 'pong' })
+  })
+
+  t.test('refuses what is no refresh token', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    const { token } = await tokensOf(app)
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { token })).status, 401)
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { body: { refresh_token: 'nonsense' } })).status, 401)
+    t.match(await ask(app, 'POST', '/api/auth/refresh', { body: {} }), {
+      status: 400,
+      body: { details: { field: 'refresh_token' } }
+    })
+  })
+})
+
+void t.test('POST /api/auth/logout ends the session and closes its sockets, not those of other devices', async (t) => {
+  const app = await startApp(t, { config: ROOMY })
+  const [phone, desk] = [await tokensOf(app), await tokensOf(app)]
+  const left = await openSocket(t, `${app.ws}/ws?token=${phone.token}`)
+  const stays = await openSocket(t, `${app.ws}/ws?token=${desk.token}`)
+  await left.next()
+  await stays.next()
+  t.match(await ask(app, 'POST', '/api/auth/logout', { token: phone.token }), { status: 200, body: { success: true } })
+  t.match(await left.next(), { type: 'disconnect', payload: { status: 'disconnected', reason: 'session_revoked' } })
+  t.strictSame(await left.closed, { code: 1000, reason: 'signed out' })
+  t.equal((await ask(app, 'GET', '/api/users/me', { token: phone.token })).status, 401)
+  t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: phone.refresh_token })).status, 401)
+  stays.send({ type: 'ping' })
+  t.match(await stays.next(), { type: 'pong' })
+})
+
+void t.test('GET /api/auth/validate and /api/users/me tell who is signed in', async (t) => {
+  const app = await startApp(t)
+  const { token } = await tokensOf(app)
+  const user = { id: 10011, username: 'alice', nickname: 'Alice', phone: '', bio: '' }
+  t.match(await ask(app, 'GET', '/api/auth/validate', { token }), { status: 200, body: { valid: true, user } })
+  t.match(await ask(app, 'GET', '/api/users/me', { token }), {
+    status: 200,
+    body: { success: true, ...user, data: user }
+  })
+  for (const authorization of ['', token, `Basic ${token}`, `Bearer ${token} more`])
+    t.match(
+      await ask(app, 'GET', '/api/users/me', { headers: { authorization } }),
+      { status: 401, body: { success: false, error: '认证令牌格式错误' } },
+      authorization.slice(0, 6)
+    )
+})
+
+void t.test('tokens', async (t) => {
+  const claims = { user_id: 10011, phone: '', username: 'alice', iss: 'zhihang-messenger', sub: '10011' }
+  const now = Math.floor(Date.now() / 1000)
+
+  interface Change {
+    readonly alg?: string
+    readonly secret?: string
+    readonly more?: Record<string, unknown>
+  }
+
+  /** A token as another IM-Suite server makes it: without `typ`, `sid` and `jti`. */
+  function craft({ alg = 'HS256', secret = SECRET, more = {} }: Change = {}): Promise<string> {
+    const payload = { ...claims, iat: now, nbf: now, exp: now + 3600, ...more }
+    return new SignJWT(payload).setProtectedHeader({ alg, typ: 'JWT' }).sign(new TextEncoder().encode(secret))
+  }
+
+  const startWithSecret = (t: Test): Promise<Running> =>
+    startApp(t, { config: { ...ROOMY, im: { jwt_secret: SECRET } } })
+
+  t.test('the vector of the contract is accepted once its user exists', async (t) => {
+    const app = await startWithSecret(t)
+    t.equal((await ask(app, 'GET', '/api/users/me', { token: VECTOR })).status, 401)
+    await app.lactea.gateway.accounts.add({ id: 1, kind: 'person', nickname: 'Test', username: 'testuser' })
+    t.match(await ask(app, 'GET', '/api/users/me', { token: VECTOR }), { status: 200, body: { username: 'testuser' } })
+    const socket = await openSocket(t, `${app.ws}/ws?token=${VECTOR}`)
+    t.match(await socket.next(), { type: 'connect', payload: { user_id: 1 } })
+  })
+
+  t.test('of another IM-Suite server with the same secret are accepted, with any HMAC', async (t) => {
+    const app = await startWithSecret(t)
+    for (const alg of ['HS256', 'HS384', 'HS512']) {
+      const answer = await ask(app, 'GET', '/api/users/me', { token: await craft({ alg }) })
+      t.match(answer, { status: 200, body: { id: 10011 } }, alg)
+    }
+    const fresh = await craft({ more: { nbf: now + 30, exp: now + 3600 } })
+    t.equal((await ask(app, 'GET', '/api/users/me', { token: fresh })).status, 200, 'a clock 30 s ahead of ours')
+  })
+
+  t.test('that do not hold are refused at every door', async (t) => {
+    const app = await startWithSecret(t)
+    const own = await tokensOf(app)
+    const rows: [string, string, string][] = [
+      ['alg none', new UnsecuredJWT({ ...claims, exp: now + 3600 }).encode(), '令牌无效'],
+      ['another secret', await craft({ secret: SECRET.replace('test', 'best') }), '令牌无效'],
+      ['expired two minutes ago', await craft({ more: { exp: now - 120 } }), '令牌已过期'],
+      ['not valid for two minutes yet', await craft({ more: { nbf: now + 120 } }), '令牌无效'],
+      ['without an end', await craft({ more: { exp: undefined } }), '令牌无效'],
+      ['a refresh token', own.refresh_token, '令牌无效'],
+      ['of an unknown user', await craft({ more: { user_id: 99_999 } }), '令牌无效'],
+      ['of a user whose id is text', await craft({ more: { user_id: '10011' } }), '令牌无效'],
+      ['of a bot, from another server', await craft({ more: { user_id: 10001 } }), '令牌无效'],
+      ['of a session that was never opened', await craft({ more: { typ: 'access', sid: randomUUID() } }), '会话已结束'],
+      ['of an unknown type', await craft({ more: { typ: 'id' } }), '令牌无效'],
+      ['cut short', own.token.slice(0, -2), '令牌无效'],
+      ['no JWT at all', 'nonsense', '令牌无效']
+    ]
+    for (const [label, token, fault] of rows) {
+      const answer = await ask(app, 'GET', '/api/users/me', { token })
+      t.match(answer, { status: 401, body: { success: false, error: fault } }, label)
+      const socket = await openSocket(t, `${app.ws}/ws?token=${token}`)
+      t.match(await socket.next(), { type: 'error', payload: { details: { reason: fault } } }, label)
+      t.strictSame(await socket.closed, { code: 1008, reason: 'Authentication failed' }, label)
+    }
+  })
+
+  t.test('of an account that was switched off are refused', async (t) => {
+    const app = await startWithSecret(t)
+    const [own, foreign] = [await tokensOf(app), await craft()]
+    await app.lactea.gateway.accounts.remove(10011)
+    for (const token of [own.token, foreign])
+      t.match(await ask(app, 'GET', '/api/users/me', { token }), { status: 401, body: { error: '账号已停用' } })
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: own.refresh_token })).status, 401)
+  })
+})
+
+void t.test('GET /api/chats', async (t) => {
+  t.test('shows each chat as its viewer sees it, the liveliest first', async (t) => {
+    const app = await startApp(t)
+    const { token } = await tokensOf(app)
+    await app.call('token-one', 'send_private_message', { user_id: 10011, message: text('one') })
+    await app.call('token-one', 'send_private_message', { user_id: 10011, message: text('two') })
+    const { status, body } = await ask(app, 'GET', '/api/chats', { token })
+    t.equal(status, 200)
+    t.strictSame(body.data, { chats: body.chats, pagination: body.pagination })
+    t.strictSame(body.pagination, { page: 1, limit: 20, total: 2, pages: 1, has_next: false, has_prev: false })
+    t.match(
+      body.chats.find((chat: { type: string }) => chat.type === 'private'),
+      {
+        title: 'One',
+        unread_count: 2,
+        is_pinned: false,
+        last_message: { sender_id: 10001, content: 'two', message_type: 'text', created_at: TIMESTAMP },
+        created_at: TIMESTAMP,
+        updated_at: TIMESTAMP
+      }
+    )
+    t.match(
+      body.chats.find((chat: { type: string }) => chat.type === 'group'),
+      { id: 100001, title: 'Test group', unread_count: 0, last_message: null }
+    )
+  })
+
+  t.test('counts what others said since the viewer spoke', async (t) => {
+    const app = await startApp(t)
+    const { token } = await tokensOf(app)
+    const socket = await openSocket(t, `${app.ws}/ws?token=${token}`)
+    await app.call('token-one', 'send_group_message', { group_id: 100001, message: text('before') })
+    socket.send({ type: 'message.send', payload: { chat_id: 100001, content: 'mine' } })
+    await socket.find((frame) => frame.payload.message?.content === 'mine')
+    await app.call('token-two', 'send_group_message', { group_id: 100001, message: text('after') })
+    const { body } = await ask(app, 'GET', '/api/chats', { token })
+    t.match(body.chats[0], { id: 100001, unread_count: 1, last_message: { content: 'after' } })
+  })
+
+  t.test('comes in pages', async (t) => {
+    const app = await startApp(t)
+    const { token } = await tokensOf(app)
+    await app.call('token-one', 'send_private_message', { user_id: 10011, message: text('one') })
+    const pages = [1, 2, 3].map((page) => ask(app, 'GET', `/api/chats?page=${page}&limit=1`, { token }))
+    const [first, second, third] = (await Promise.all(pages)).map(({ body }) => body)
+    t.not(first.chats[0].id, second.chats[0].id)
+    t.strictSame(third.chats, [])
+    t.strictSame(first.pagination, { page: 1, limit: 1, total: 2, pages: 2, has_next: true, has_prev: false })
+    t.strictSame(second.pagination, { page: 2, limit: 1, total: 2, pages: 2, has_next: false, has_prev: true })
+    t.equal((await ask(app, 'GET', '/api/chats?limit=5000', { token })).body.pagination.limit, 100)
+    for (const query of ['limit=0', 'page=0', 'page=-1', 'limit=ten', 'page=1&page=2'])
+      t.match(await ask(app, 'GET', `/api/chats?${query}`, { token }), { status: 400 }, query)
+  })
+})
+
+void t.test('GET /api/chats/:id/messages', async (t) => {
+  const app = await startApp(t)
+  const { token } = await tokensOf(app)
+  for (let index = 1; index <= 7; index++)
+    await app.call('token-one', 'send_group_message', { group_id: 100001, message: text(`m${index}`) })
+  const read = (query = '', chat: number | string = 100001): Promise<Answer> =>
+    ask(app, 'GET', `/api/chats/${chat}/messages${query}`, { token })
+  const words = ({ body }: Answer): string[] => body.messages.map(({ content }: { content: string }) => content)
+  const idOf = new Map<string, number>(
+    (await read()).body.messages.map(({ content, id }: { content: string; id: number }) => [content, id])
+  )
+
+  t.test('gives the newest first', async (t) => {
+    const answer = await read()
+    t.strictSame(words(answer), ['m7', 'm6', 'm5', 'm4', 'm3', 'm2', 'm1'])
+    t.match(answer.body, { success: true, pagination: { limit: 50, has_more: false }, data: { messages: Array } })
+    t.strictSame(answer.body.messages[0], {
+      id: idOf.get('m7'),
+      chat_id: 100001,
+      sender_id: 10001,
+      content: 'm7',
+      message_type: 'text',
+      created_at: answer.body.messages[0].created_at
+    })
+  })
+
+  const rows: [string, string, string[], boolean][] = [
+    ['limit', '?limit=2', ['m7', 'm6'], true],
+    ['before', `?limit=2&before=${idOf.get('m6')}`, ['m5', 'm4'], true],
+    ['before, to the beginning', `?limit=2&before=${idOf.get('m3')}`, ['m2', 'm1'], false],
+    ['before the first', `?before=${idOf.get('m1')}`, [], false],
+    ['after, oldest first', `?limit=2&after=${idOf.get('m2')}`, ['m3', 'm4'], true],
+    ['after 0: from the beginning', '?limit=2&after=0', ['m1', 'm2'], true],
+    ['after, to the end', `?limit=3&after=${idOf.get('m4')}`, ['m5', 'm6', 'm7'], false],
+    ['after the last', `?after=${idOf.get('m7')}`, [], false]
+  ]
+  t.test('pages by message id', async (t) => {
+    for (const [label, query, expected, hasMore] of rows) {
+      const answer = await read(query)
+      t.strictSame([words(answer), answer.body.pagination.has_more], [expected, hasMore], label)
+    }
+  })
+
+  t.test('refuses a page that makes no sense', async (t) => {
+    for (const query of ['?limit=0', '?limit=x', '?before=-1', '?after=1.5'])
+      t.match(await read(query), { status: 400, body: { code: 'VALIDATION_ERROR' } }, query)
+    t.match(await read('?before=999999'), { status: 404, body: { details: { field: 'before' } } })
+  })
+
+  t.test('does not tell a stranger whether the chat exists', async (t) => {
+    await app.call('token-one', 'send_private_message', { user_id: 10002, message: text('between bots') })
+    const theirs = await app.lactea.gateway.chats.getPrivate(10001, 10002)
+    const [foreign, absent] = [await read('', theirs), await read('', 987_654)]
+    t.strictSame([foreign.status, absent.status], [404, 404])
+    t.equal(foreign.body.code, 'NOT_FOUND')
+    t.equal(foreign.body.error.replace(String(theirs), ''), absent.body.error.replace('987654', ''))
+    t.equal((await read('', 'abc')).status, 400)
+    t.equal((await ask(app, 'GET', '/api/chats/100001/messages')).status, 401)
+  })
+
+  t.test('pages from a message that was recalled, and leaves it out', async (t) => {
+    const recalled = await app.call('token-one', 'recall_message', { message_id: 'Group:100001:6' })
+    t.equal(recalled.retcode, 0)
+    t.strictSame(words(await read(`?limit=2&before=${idOf.get('m6')}`)), ['m5', 'm4'])
+    t.strictSame(words(await read('?limit=2')), ['m7', 'm5'])
+  })
+})
+
+void t.test('what is not there is answered in the same form', async (t) => {
+  const app = await startApp(t)
+  t.match(await ask(app, 'GET', '/api/nothing?token=secret'), {
+    status: 404,
+    body: { success: false, error: 'there is nothing at GET /api/nothing', code: 'NOT_FOUND' }
+  })
+})
