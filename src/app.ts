@@ -1,7 +1,7 @@
 import { resolve, join } from 'node:path'
 import underPressure from '@fastify/under-pressure'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import { createBotAuth } from '../plugins/auth.ts'
+import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
@@ -40,12 +40,29 @@ export async function buildApp(config: Config, log: Logger): Promise<Lactea> {
   const dir = resolve(config.data.dir)
   await prepareDataDir(dir)
   const unlock = lockDirectory(dir)
-  const gateway = await openGateway(config, dir, log)
+  let gateway: Gateway | undefined
+  try {
+    gateway = await openGateway(config, dir, log)
+    return await buildOn(gateway, { config, dir, log, unlock })
+  } catch (err) {
+    await gateway?.close()
+    unlock()
+    throw err
+  }
+}
+
+interface Ground {
+  readonly config: Config
+  readonly dir: string
+  readonly log: Logger
+  readonly unlock: () => void
+}
+
+async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): Promise<Lactea> {
   const { store, accounts } = gateway
   await provision(config, gateway)
   const made = await welcome({ store, accounts, config })
-  const openBotId = await findOpenBot(config, gateway)
-  const identifyBot = createBotAuth(store, config.bots, openBotId)
+  const identifyBot = await createIdentifyBot(config, gateway)
   const sessions = createSessions({
     store,
     secret: config.im.jwt_secret ?? (await loadJwtSecret(dir)),
@@ -105,6 +122,19 @@ async function openGateway(config: Config, dir: string, log: Logger): Promise<Ga
     log,
     limits: { personText: message_text, botText: bot_message_text, segments: 200 }
   })
+}
+
+/** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */
+async function createIdentifyBot(config: Config, gateway: Gateway): Promise<IdentifyBot> {
+  const { store, onError } = gateway
+  const create = async (): Promise<IdentifyBot> => createBotAuth(store, config.bots, await findOpenBot(config, gateway))
+  let identify = await create()
+  store.onForeignChange(() => {
+    void create()
+      .then((next) => (identify = next))
+      .catch(onError)
+  })
+  return (tokens) => identify(tokens)
 }
 
 /**

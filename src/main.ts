@@ -7,6 +7,9 @@ import * as desk from './cli/accounts.ts'
 import { start } from './cli/start.ts'
 import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 
+// Whatever this process creates, above all the database with its digests, is for its owner alone.
+process.umask(0o077)
+
 const program = new Command('lactea')
   .description('A messaging gateway where people, bots and LLM brains meet')
   .version(readVersion())

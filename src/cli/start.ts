@@ -7,19 +7,35 @@ import type { Welcome } from '../first-start.ts'
 /** An open connection may finish what it does for so long (a `docker stop` waits 10 s before it kills). */
 const DRAIN_MS = 20_000
 
-/** Runs the gateway until SIGTERM or SIGINT. A second signal ends it at once. */
+/** Runs the gateway until SIGTERM or SIGINT. A second signal ends it at once. Throws with a sentence when it cannot run. */
 export async function start(config: Config): Promise<void> {
   const log = createLogger(config.log.level)
   const lactea = await buildApp(config, log)
-  const { app } = lactea
+  const { app, welcome } = lactea
+  const { host, port } = config.server
+  try {
+    await app.listen({ host, port })
+  } catch (err) {
+    await app.close()
+    throw new Error(describeListenError(err as NodeJS.ErrnoException, `${host}:${port}`), { cause: err })
+  }
   closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'an error that nobody handled; shutting down')
     else log.info({ signal }, 'shutting down')
     await app.close()
     log.info('closed')
   })
-  await app.listen({ host: config.server.host, port: config.server.port })
   process.stdout.write(`${describeStart(config, lactea).join('\n')}\n`)
+  await welcome?.markShown()
+}
+
+function describeListenError({ code, message }: NodeJS.ErrnoException, address: string): string {
+  if (code === 'EADDRINUSE')
+    return `${address} is in use by another program: stop it, or choose another port with --port`
+  if (code === 'EACCES') return `this user may not listen on ${address}: choose a port above 1023 with --port`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `${address} is no address of this machine: choose another host with --host`
+  return `cannot listen on ${address}: ${message}`
 }
 
 function describeStart({ server, data }: Config, { app, welcome }: Lactea): string[] {
