@@ -10,7 +10,7 @@ export function readPage(path: string): string {
 
 /** The cells of the first table below a heading, row by row, without the head. */
 export function tableBelow(page: string, heading: string): string[][] {
-  const [, below] = page.split(`\n${heading}\n`)
+  const [, below] = `\n${page}`.split(`\n${heading}\n`)
   if (below === undefined) throw new Error(`there is no heading "${heading}"`)
   const [table] = /(?:^\|.*\|\n?)+/m.exec(below) ?? []
   if (table === undefined) throw new Error(`there is no table below "${heading}"`)

@@ -1,0 +1,83 @@
+import t from 'tap'
+import { startApp, text } from '../helpers/app.ts'
+import { openSocket } from '../helpers/socket.ts'
+import { namesWith, readPage, tableBelow } from './markdown.ts'
+
+const page = readPage('docs/im-suite.md')
+
+t.test('docs/im-suite.md lists the routes of the people', async (t) => {
+  const app = await startApp(t)
+  const open = routesOf(app.lactea.app.printRoutes({ commonPrefix: false })).filter((route) =>
+    /^\w+ \/(?:api\/\w|ws|im\/)/.test(route)
+  )
+  const listed = tableBelow(page, '## Routes').map(([route = '']) => route)
+  t.strictSame(listed.toSorted(), open.toSorted())
+})
+
+t.test('docs/im-suite.md lists the frames that clients may send', async (t) => {
+  const app = await startApp(t)
+  const person = await openSocket(t, `${app.ws}/ws?token=${await app.signIn('alice', 'alice-secret')}`)
+  await person.next()
+  const rows = tableBelow(page, '### From the client')
+  const understood: string[] = []
+  for (const [type = ''] of rows) {
+    person.send({ type, payload: {} })
+    const { payload } = await person.next()
+    if (payload.details?.field !== 'type') understood.push(type)
+  }
+  t.strictSame(understood.toSorted(), namesWith('yes', rows))
+})
+
+t.test('docs/im-suite.md lists the frames that the gateway sends', async (t) => {
+  const app = await startApp(t)
+  const person = await openSocket(t, `${app.ws}/ws?token=${await app.signIn('alice', 'alice-secret')}`)
+  const heard = [await person.next()]
+  person.send({ type: 'ping' })
+  person.send({ type: 'nonsense' })
+  person.send({ type: 'message.send', payload: { receiver_id: 10001, content: 'hello' } })
+  for (let count = 0; count < 3; count++) heard.push(await person.next())
+  const message = [{ type: 'text', data: { text: 'a word too much' } }]
+  const { data } = await app.call('token-one', 'send_private_message', { user_id: 10011, message })
+  await app.call('token-one', 'recall_message', data)
+  for (let count = 0; count < 2; count++) heard.push(await person.next())
+  await app.lactea.app.close()
+  heard.push(await person.next())
+
+  const types = new Set<string>(heard.map((frame) => frame.type))
+  t.strictSame([...types].toSorted(), namesWith('yes', tableBelow(page, '### From the gateway')))
+})
+
+t.test('docs/errors.md says what POST /:api answers', async (t) => {
+  const app = await startApp(t)
+  const rows = tableBelow(readPage('docs/errors.md'), '# Errors')
+  const group = { group_id: 100001 }
+  await app.call('token-one', 'set_group_member_mute', { ...group, user_id: 10002, duration: 600 })
+
+  const refused: [reason: string, api: string, params: object][] = [
+    ['invalid', 'send_group_message', group],
+    ['unknown_action', 'no_such_action', {}],
+    ['not_found', 'get_group_info', { group_id: 100099 }],
+    ['forbidden', 'set_group_name', { ...group, name: 'Mine' }],
+    ['muted', 'send_group_message', { ...group, message: text('let me speak') }],
+    ['too_large', 'send_group_message', { ...group, message: Array(201).fill(text('much')[0]) }]
+  ]
+  for (const [reason, api, params] of refused) {
+    const { http, retcode } = await app.call('token-two', api, params)
+    const [, , listedRetcode, listedStatus] = rows.find(([name]) => name === reason) ?? []
+    t.strictSame([retcode, http].map(String), [listedRetcode, listedStatus], reason)
+  }
+})
+
+/** `GET /api/chats` and so on, from the tree that Fastify prints: four characters of indentation are one step down. */
+function routesOf(tree: string): string[] {
+  const parents: string[] = []
+  return tree.split('\n').flatMap((line) => {
+    const [, indent = '', name = '', methods = ''] = /^([^\w/:*]*)(\S+) \((.*)\)$/.exec(line) ?? []
+    const depth = indent.length / 4
+    const path = depth > 1 ? parents[depth - 1] + name : `/${name.replace(/^\//, '')}`
+    parents[depth] = path
+    return methods
+      .split(', ')
+      .flatMap((method) => (['GET', 'POST', 'PUT', 'DELETE'].includes(method) ? [`${method} ${path}`] : []))
+  })
+}

@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { text as readAll } from 'node:stream/consumers'
+import t, { type Test } from 'tap'
+import { openSocket } from '../helpers/socket.ts'
+import { readPage, root } from './markdown.ts'
+
+/** The command line of a checkout, as `npx lactea` runs it, with nothing of our environment. */
+function runLactea(checkout: string, ...args: string[]) {
+  return spawn(process.execPath, ['src/main.ts', ...args], {
+    cwd: checkout,
+    env: {},
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+}
+
+t.test('lactea.example.yaml is accepted by check-config', async (t) => {
+  const child = runLactea(root, 'check-config', '--config', 'lactea.example.yaml')
+  const [output, errors, [code]] = await Promise.all([
+    readAll(child.stdout),
+    readAll(child.stderr),
+    once(child, 'close') as Promise<[number]>
+  ])
+  t.equal(errors, '')
+  t.equal(code, 0)
+  t.match(output, /id: 10002/)
+  t.notMatch(output, 'replace-me', 'and its secrets are masked')
+})
+
+t.test('CONTRIBUTING.md: add an action', async (t) => {
+  t.test('takes ten lines at most, and so does a protocol', async (t) => {
+    for (const chapter of readPage('CONTRIBUTING.md').split('\n## ').slice(1)) {
+      if (!chapter.startsWith('Add ')) continue
+      t.ok(chapter.trim().split('\n').slice(2).length <= 10, chapter.slice(0, 20))
+    }
+  })
+
+  t.test('makes it callable over HTTP and WebSocket', async (t) => {
+    const copy = t.testdir()
+    for (const name of ['package.json', 'src', 'routes', 'plugins'])
+      cpSync(root + name, `${copy}/${name}`, { recursive: true })
+    change(`${copy}/src/actions/system.ts`, (text) => `${text}${action}`)
+    change(`${copy}/src/protocols/draft-actions.ts`, (text) =>
+      text.replace(/(export const draftActions.*= \[\n)/, `$1  same('roll_dice', Type.Object({ sides: Int })),\n`)
+    )
+    const { url, token } = await startCopy(t, copy)
+
+    const answer = await fetch(`${url}/roll_dice`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: '{"sides":1}'
+    })
+    t.strictSame(await answer.json(), { status: 'ok', retcode: 0, data: { shows: 1 } })
+
+    const bot = await openSocket(t, `${url.replace('http', 'ws')}/?access_token=${token}`)
+    bot.send({ action: 'roll_dice', params: { sides: 0 }, echo: 1 })
+    t.match(await bot.next(), { data: { status: 'failed', retcode: -101, message: 'a die has sides', echo: 1 } })
+  })
+})
+
+/** Steps 2 to 4. */
+const action = `
+import { ActionError } from '../core/errors.ts'
+import { Int } from '../schema/common.ts'
+
+export const rollDice = defineAction({
+  name: 'roll_dice',
+  params: Type.Object({ sides: Int }),
+  result: Type.Object({ shows: Int }),
+  async run(_context, { sides }) {
+    if (sides === 0) throw new ActionError('forbidden', 'a die has sides')
+    return { shows: sides }
+  }
+})
+`
+
+function change(file: string, edit: (text: string) => string): void {
+  const before = readFileSync(file, 'utf8')
+  const after = edit(before)
+  if (after === before) throw new Error(`${file} does not look as this test expects`)
+  writeFileSync(file, after)
+}
+
+/** The first start of a checkout; gives what it prints for the stranger who runs it. */
+async function startCopy(t: Test, checkout: string): Promise<{ url: string; token: string }> {
+  const child = runLactea(checkout, 'start', '--port', '0')
+  t.teardown(async () => {
+    child.kill()
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+  })
+  child.stderr.resume()
+  for await (const line of createInterface(child.stdout)) {
+    const [, url, token] = /curl -s (http:\S+)\/get_login_info -H 'Authorization: Bearer (\S+)'/.exec(line) ?? []
+    if (url && token) return { url, token }
+  }
+  throw new Error('the copy did not start')
+}
