@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import type { WebSocket } from 'ws'
 import { maskUrl, type BotConfig, type Limits, type ReverseConfig } from '../src/config.ts'
@@ -7,7 +8,7 @@ import { createCursor, cursorName } from '../src/net/cursor.ts'
 import { startDialer } from '../src/net/dialer.ts'
 import { createFollower, type Follower } from '../src/net/follower.ts'
 import { createFrame } from '../src/net/frame.ts'
-import { isOwnMessage, serveCalls } from '../src/net/serve.ts'
+import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
 
 export interface MilkyReverseOptions {
@@ -19,6 +20,8 @@ export interface MilkyReverseOptions {
 
 /** How soon after an event the other side is asked whether it has arrived; shorter means fewer repeats after a cut. */
 const CONFIRM_MS = 200
+/** How long calls under way may take when the gateway shuts down. */
+const FINISH_MS = 3000
 
 /**
  * Reverse WebSocket (contract 1.4): we dial, then everything is as on the server side. The draft has no acknowledgement,
@@ -35,6 +38,7 @@ export async function milkyReverse(
   const name = cursorName('reverse', bot.id, target.url)
   const cursor = createCursor((eventId) => store.saveCursor(name, eventId), gateway.onError)
   let confirmed = await store.openCursor(name)
+  let serving: Serving | undefined
 
   function onOpen(socket: WebSocket): () => void {
     let sent = confirmed
@@ -44,7 +48,7 @@ export async function milkyReverse(
       onError: (err) => log.debug({ err }, 'socket error'),
       onSlow: () => log.warn('the bot reads too slowly, its socket is closed')
     })
-    serveCalls({
+    serving = serveCalls({
       socket,
       connection,
       codec,
@@ -66,7 +70,8 @@ export async function milkyReverse(
       hub,
       accountId: bot.id,
       from: confirmed,
-      wants: (event) => bot.report_self || !isOwnMessage(event, bot.id)
+      wants: (event) => bot.report_self || !isOwnMessage(event, bot.id),
+      onError: gateway.onError
     })
     const confirm = askLater(() => connection.isOpen() && socket.ping(`cursor ${sent}`))
     void push(follower, connection, (eventId) => {
@@ -101,6 +106,7 @@ export async function milkyReverse(
   })
 
   app.addHook('onClose', async () => {
+    await Promise.race([serving?.finish(), delay(FINISH_MS, undefined, { ref: false })])
     await dialer.stop()
     await cursor.settled()
   })

@@ -85,7 +85,8 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
     wants(event) {
       if (!bot.report_self && isOwnMessage(event, bot.id)) return false
       return !wanted || wanted.has(codec.eventType(event) ?? '')
-    }
+    },
+    onError: gateway.onError
   })
   const delivery = startDelivery({
     follower,

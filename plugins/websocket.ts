@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -6,21 +8,24 @@ import { CLOSE } from '../src/net/close-codes.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Largest frame that sockets of this route may send, in bytes. */
+    /** Largest frame that sockets of this route may send, in bytes. Routes without it take no sockets. */
     maxFrame?: number
   }
   interface FastifyInstance {
-    /** Runs for each socket before the server closes it, for a last word in its protocol. */
-    farewells: Map<WebSocket, () => void>
+    /** Runs for each socket before the server closes it: a last word in its protocol, or what is still under way. */
+    farewells: Map<WebSocket, () => void | Promise<void>>
   }
 }
+
+type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 /** Sockets that are left after this get cut. */
 const CLOSE_DEADLINE_MS = 3000
 
 /** WebSocket doors: bounded frames, no compression (110 KB and more per socket), every socket told why it ends. */
 export default fp(async (app: FastifyInstance) => {
-  const farewells = new Map<WebSocket, () => void>()
+  const farewells: FastifyInstance['farewells'] = new Map()
+  let isClosing = false
   app.decorate('farewells', farewells)
 
   // The type declarations of `ws` lag behind its options.
@@ -32,30 +37,98 @@ export default fp(async (app: FastifyInstance) => {
       socket.close(CLOSE.bug.code, CLOSE.bug.reason)
     },
     preClose: (done) => {
-      void closeAll(app.websocketServer.clients as Set<WebSocket>, farewells).then(() =>
-        app.websocketServer.close(() => done())
+      isClosing = true
+      // First no new ones: a socket that is let in while the others are closed would be waited for in vain.
+      app.websocketServer.close(() => done())
+      void closeAll(app.websocketServer.clients as Set<WebSocket>, farewells, (err) =>
+        app.log.error({ err }, 'a last word to a socket failed')
       )
     }
   })
 
+  const handleWebSocket = app.server.listeners('upgrade') as OnUpgrade[]
+  app.server.removeAllListeners('upgrade')
+  app.server.on('upgrade', (request, socket, head) => {
+    if (!isHandshake(request)) return servePlainly(app, request, socket, head)
+    if (isClosing) return turnAway(socket)
+    for (const listener of handleWebSocket) listener.call(app.server, request, socket, head)
+  })
+
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.ws || request.is404 || request.routeOptions.config.maxFrame !== undefined) return
+    const message = `there is no WebSocket at ${request.url.split('?')[0]}; GET / names the doors`
+    await reply.code(404).send({ status: 'failed', retcode: -404, message })
+  })
+
   // The server hands its options to each socket as it is opened, which happens in the same turn as this hook.
   app.addHook('preHandler', (request, _reply, done) => {
-    if (request.ws) app.websocketServer.options.maxPayload = request.routeOptions.config.maxFrame ?? 64 * 1024
+    const { maxFrame } = request.routeOptions.config
+    if (request.ws && maxFrame !== undefined) app.websocketServer.options.maxPayload = maxFrame
     done()
   })
 })
 
-async function closeAll(sockets: Set<WebSocket>, farewells: Map<WebSocket, () => void>): Promise<void> {
-  const closed = [...sockets].map((socket) => {
-    farewells.get(socket)?.()
-    return new Promise((resolve) => {
-      socket.once('close', resolve)
-      socket.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
-    })
-  })
+const SHUTTING_DOWN = [
+  'HTTP/1.1 503 Service Unavailable',
+  'Connection: close',
+  'Content-Type: application/json; charset=utf-8',
+  'Content-Length: 70',
+  '',
+  '{"status":"failed","retcode":-503,"message":"the gateway shuts down"}\n'
+].join('\r\n')
+
+function turnAway(socket: Duplex): void {
+  // Node has taken its own listener away, and an error without one ends the process.
+  socket.on('error', () => socket.destroy())
+  socket.once('finish', () => socket.destroy())
+  socket.end(SHUTTING_DOWN)
+}
+
+function isHandshake({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Headers that speak of the connection alone (RFC 9110 §7.8, RFC 7540 §3.2.1). */
+const UPGRADE_HEADERS = new Set(['connection', 'upgrade', 'http2-settings'])
+
+/**
+ * Java's HTTP client offers HTTP/2 with every request (`Upgrade: h2c`). Node gives all that offer an upgrade to the
+ * listener for upgrades; those that offer anything but a WebSocket are given back as if they had offered nothing, which
+ * is what a server does that does not take the offer (contract 3.4).
+ */
+function servePlainly({ server }: FastifyInstance, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(index, index + 2)
+    if (!UPGRADE_HEADERS.has(name.toLowerCase())) lines.push(`${name}: ${value}`)
+  }
+  if (/\bclose\b/i.test(request.headers.connection ?? '')) lines.push('Connection: close')
+  const plain = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+  socket.unshift(Buffer.concat([plain, head]))
+  server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
+}
+
+/** Each socket is closed when its farewell is said; all at once, and within the deadline. */
+async function closeAll(
+  sockets: Set<WebSocket>,
+  farewells: FastifyInstance['farewells'],
+  onError: (err: unknown) => void
+): Promise<void> {
   const deadline = setTimeout(() => {
     for (const socket of sockets) socket.terminate()
   }, CLOSE_DEADLINE_MS)
-  await Promise.all(closed)
+  const ends = await Promise.allSettled([...sockets].map((socket) => closeOne(socket, farewells.get(socket))))
   clearTimeout(deadline)
+  for (const end of ends) if (end.status === 'rejected') onError(end.reason)
+}
+
+async function closeOne(socket: WebSocket, farewell: (() => void | Promise<void>) | undefined): Promise<void> {
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  try {
+    await farewell?.()
+  } finally {
+    socket.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
+  }
+  await closed
 }

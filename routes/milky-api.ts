@@ -54,13 +54,13 @@ export async function milkyApi(
 
   app.decorateRequest('botId', 0)
   app.setErrorHandler((err: FastifyError, request, reply) => {
-    const status = err.statusCode ?? 500
-    if (status >= 500) request.log.error({ err }, 'a request failed')
-    refuse(
-      reply,
-      status,
-      status === 413 ? `the body may have at most ${bodyLimit} bytes` : status >= 500 ? 'internal error' : err.message
-    )
+    // What Fastify calls an unsupported media type is 406 in the draft.
+    const status = err.statusCode === 415 ? 406 : (err.statusCode ?? 500)
+    // 503 is the overload guard's word, written for the caller.
+    const isOurs = status >= 500 && status !== 503
+    if (isOurs) request.log.error({ err }, 'a request failed')
+    if (status === 413) return refuse(reply, status, `the body may have at most ${bodyLimit} bytes`)
+    refuse(reply, status, isOurs ? 'internal error' : err.message)
   })
 
   app.post<ApiRoute>('/:api', { onRequest: admit, bodyLimit }, async (request, reply) => {

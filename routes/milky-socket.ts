@@ -2,6 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod 
 import { bearerToken, isForeignOrigin, queryValue, type IdentifyBot } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
+import { watchAccess } from '../src/net/access.ts'
+import { CLOSE } from '../src/net/close-codes.ts'
 import { createConnection } from '../src/net/connection.ts'
 import { isOwnMessage, serveCalls } from '../src/net/serve.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
@@ -21,12 +23,13 @@ export async function milkySocket(
 ): Promise<void> {
   const { limits } = config
   const codec = createDraftSocketCodec()
+  const access = watchAccess({ store: gateway.store, onError: gateway.onError })
   const selfReporters = new Set(config.bots.filter((bot) => bot.report_self).map((bot) => bot.id))
 
   /** Decided in the handshake: a client whose token is wrong is never let in to be thrown out. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!request.ws) return
-    const tokens = [queryValue(request, 'access_token'), bearerToken(request)].flatMap((token) => token ?? [])
+    const tokens = tokensOf(request)
     const wait = await app.budgets.upgrade(request)
     if (wait !== undefined)
       return refuse(reply.header('retry-after', wait), 429, `too many connections; try again in ${wait} s`)
@@ -39,7 +42,16 @@ export async function milkySocket(
     request.botId = identity.accountId
   }
 
+  /** Whoever came in with a token that is worth nothing any more has to leave. */
+  async function mayStay(request: FastifyRequest): Promise<boolean> {
+    const identity = await identifyBot(tokensOf(request))
+    if (typeof identity !== 'object' || identity.accountId !== request.botId) return false
+    const account = await gateway.store.findAccount(identity.accountId)
+    return account !== undefined && !account.isDisabled
+  }
+
   app.decorateRequest('botId', 0)
+  app.addHook('onClose', async () => access.close())
 
   app.route({
     method: 'GET',
@@ -67,7 +79,11 @@ export async function milkySocket(
         }
       })
       gateway.heartbeat.watch(socket)
-      serveCalls({
+      const unwatch = access.watch({
+        mayStay: () => mayStay(request),
+        end: () => connection.close(CLOSE.unauthenticated)
+      })
+      const serving = serveCalls({
         socket,
         connection,
         codec,
@@ -76,13 +92,21 @@ export async function milkySocket(
         frameRate: limits.frame_rate,
         onError: gateway.onError
       })
+      app.farewells.set(socket, serving.finish)
       log.info('bot connected')
       socket.once('close', (code: number) => {
+        app.farewells.delete(socket)
         detach()
+        unwatch()
         log.info({ code }, 'bot disconnected')
       })
     }
   })
+}
+
+/** The query is the draft's way, the header is for programs that can. */
+function tokensOf(request: FastifyRequest): string[] {
+  return [queryValue(request, 'access_token'), bearerToken(request)].flatMap((token) => token ?? [])
 }
 
 function refuse(reply: FastifyReply, status: number, message: string): void {

@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino'
+import { pino, stdSerializers, type Logger } from 'pino'
 
 export type { Logger }
 
@@ -11,7 +11,7 @@ const SECRET_KEY =
 const PATTERNS: readonly [RegExp, string][] = [
   [new RegExp(`\\b(${SECRET_KEY})=[^&\\s"'\\\\]+`, 'gi'), '$1=***'],
   [new RegExp(`(\\\\?"${SECRET_KEY}\\\\?"\\s*:\\s*\\\\?")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1***'],
-  [/\b(Bearer|Basic|Bot)\s+[\w.~+/=:-]+/gi, '$1 ***'],
+  [/\b(Bearer|Basic)\s+[\w.~+/=:-]+/gi, '$1 ***'],
   [/(\w+:\/\/)[^/\s"'@\\]+@/g, '$1***@']
 ]
 
@@ -29,7 +29,13 @@ export function createLogger(
   write: (line: string) => void = (line) => process.stderr.write(line)
 ): Logger {
   return pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } },
     { write: (line: string) => write(redact(line)) }
   )
+}
+
+/** A request that cannot be parsed comes along with its error, byte by byte, in numbers that no pattern recognises. */
+function serializeError(err: Error): object {
+  const { rawPacket: _, ...told } = stdSerializers.err(err) as object & { rawPacket?: unknown }
+  return told
 }

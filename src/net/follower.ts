@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { GatewayEvent } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import type { Hub } from './hub.ts'
@@ -16,6 +17,9 @@ export interface FollowerOptions {
   /** Events after this id. */
   readonly from: number
   readonly wants: (event: GatewayEvent) => boolean
+  /** Called when the log could not be read; it is tried again. */
+  readonly onError: (err: unknown) => void
+  readonly retryMs?: number
   /** Live events that may wait in memory; when there are more, the log is read again instead. */
   readonly capacity?: number
 }
@@ -26,13 +30,14 @@ const PAGE = 200
  * Old events come from the log, new ones straight from the hub, and when the reader is too slow for those, from the log
  * again: memory is bounded and nothing is left out.
  */
-export function createFollower({ store, hub, accountId, from, wants, capacity = 1000 }: FollowerOptions): Follower {
+export function createFollower(options: FollowerOptions): Follower {
+  const { store, hub, accountId, from, wants, onError, retryMs = 1000, capacity = 1000 } = options
+  const abort = new AbortController()
   let buffer: GatewayEvent[] = []
   /** Everything up to this id was taken from the buffer, or is of no concern to the account. */
   let position = from
   let pageEnd = from
   let isLive = false
-  let isClosed = false
   let wake = (): void => {}
 
   const detach = hub.attach({
@@ -49,7 +54,14 @@ export function createFollower({ store, hub, accountId, from, wants, capacity = 
   async function readPage(): Promise<void> {
     // Live first, then read: what is committed in between is seen twice rather than never.
     isLive = true
-    const page = await store.readEvents(accountId, position, PAGE)
+    const page = await store.readEvents(accountId, position, PAGE).catch(onError)
+    if (!page) {
+      // Who follows is there for weeks; a database that is busy for a moment must not end it.
+      isLive = false
+      buffer = []
+      await delay(retryMs, undefined, { signal: abort.signal, ref: false }).catch(() => {})
+      return
+    }
     if (page.readTo === position) return
     isLive = false
     buffer = page.events
@@ -64,7 +76,7 @@ export function createFollower({ store, hub, accountId, from, wants, capacity = 
 
   return {
     async next() {
-      while (!isClosed) {
+      while (!abort.signal.aborted) {
         const event = buffer.shift()
         if (event) {
           position = event.id
@@ -77,7 +89,7 @@ export function createFollower({ store, hub, accountId, from, wants, capacity = 
       return undefined
     },
     close() {
-      isClosed = true
+      abort.abort()
       detach()
       wake()
     }

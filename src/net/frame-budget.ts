@@ -8,6 +8,9 @@ export interface FrameBudget {
   readonly release: () => void
 }
 
+/** However deep in debt, a socket is read again after this: pings and the other side's close have to be heard. */
+const MAX_PAUSE_MS = 10_000
+
 /** Slows the reading of a socket to `perSecond` frames, after `burst` at once. What is not read waits in the sender. */
 export function createFrameBudget(socket: WebSocket, perSecond: number, burst = perSecond): FrameBudget {
   let left = burst
@@ -22,8 +25,24 @@ export function createFrameBudget(socket: WebSocket, perSecond: number, burst = 
   }
 
   function readAgain(): void {
-    if (isHeld || timer || socket.readyState !== WebSocket.OPEN) return
-    socket.resume()
+    // Also while it closes: the other side's close frame has to be read.
+    if (!isHeld && !timer) socket.resume()
+  }
+
+  /** One read holds many frames, so there may be a debt; the pause lasts until it is paid. */
+  function payDebt(since = performance.now()): void {
+    timer = setTimeout(
+      () => {
+        timer = undefined
+        refill()
+        const isTooLong = performance.now() - since >= MAX_PAUSE_MS
+        if (left < 1 && !isTooLong) return payDebt(since)
+        left = Math.max(left, 1)
+        readAgain()
+      },
+      Math.min(MAX_PAUSE_MS, Math.max(100, ((1 - left) / perSecond) * 1000))
+    )
+    timer.unref()
   }
 
   return {
@@ -33,11 +52,7 @@ export function createFrameBudget(socket: WebSocket, perSecond: number, burst = 
       refill()
       if (left >= 1) return
       socket.pause()
-      timer = setTimeout(() => {
-        timer = undefined
-        refill()
-        readAgain()
-      }, 100)
+      payDebt()
     },
     hold() {
       isHeld = true

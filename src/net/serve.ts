@@ -21,6 +21,11 @@ export interface ServeOptions {
 /** Calls of one socket that run at the same time; further frames stay in the network until some are answered. */
 const MAX_IN_FLIGHT = 64
 
+export interface Serving {
+  /** Takes no more calls; resolves when those that were taken are answered. */
+  readonly finish: () => Promise<void>
+}
+
 /**
  * Reads calls from a socket and answers each as it finishes; the same for sockets that dialled us and that we dialled
  * (draft "WebSocket 服务端" and "WebSocket 客户端").
@@ -33,10 +38,12 @@ export function serveCalls({
   accountId,
   frameRate,
   onError
-}: ServeOptions): void {
+}: ServeOptions): Serving {
   const caller = { accountId }
   const budget = createFrameBudget(socket, frameRate)
   let inFlight = 0
+  let isFinishing = false
+  let onIdle = (): void => {}
 
   async function answer(text: string): Promise<void> {
     const inbound = codec.decode(text)
@@ -46,6 +53,8 @@ export function serveCalls({
   }
 
   socket.on('message', (data, isBinary) => {
+    // What still comes after the close is not run: nobody would hear the answer.
+    if (isFinishing || !connection.isOpen()) return
     if (isBinary) return connection.close(CLOSE.binary)
     budget.take()
     if (++inFlight === MAX_IN_FLIGHT) budget.hold()
@@ -56,8 +65,17 @@ export function serveCalls({
       })
       .finally(() => {
         if (inFlight-- === MAX_IN_FLIGHT) budget.release()
+        if (inFlight === 0) onIdle()
       })
   })
+
+  return {
+    finish() {
+      isFinishing = true
+      if (inFlight === 0) return Promise.resolve()
+      return new Promise((resolve) => (onIdle = resolve))
+    }
+  }
 }
 
 /** A bot hears nothing of what it says itself, unless it asked to. */

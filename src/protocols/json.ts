@@ -44,18 +44,31 @@ function isWellFormed(root: unknown): boolean {
   return true
 }
 
+/** A number of so many digits, or with an exponent: only then can JavaScript have changed one. */
+const MAYBE_INEXACT = /[\d.]{16}|\d[eE]/
+
 /**
- * The value of a top-level key exactly as it was written: a number that JavaScript cannot hold comes back digit by digit
+ * The value of a top-level key exactly as it was written: numbers that JavaScript cannot hold come back digit by digit
  * when it is stringified again.
  */
 export function keepExact(text: string, key: string, value: unknown): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value)) return value
-  let source: string | undefined
-  JSON.parse(text, function reviver(this: unknown, name: string, inner: unknown, context?: { source?: string }) {
-    // Values inside `params` may have the same key; the outermost is visited after them all.
-    if (name === key && context?.source !== undefined) source = context.source
-    return inner
-  } as (this: unknown, key: string, value: unknown) => unknown)
+  if (!mayHoldInexact(value) || !MAYBE_INEXACT.test(text)) return value
+  try {
+    return (JSON.parse(text, toExact as Reviver) as Record<string, unknown>)[key]
+  } catch {
+    // JSON.parse takes more levels than its reviver can visit.
+    return value
+  }
+}
+
+type Reviver = (this: unknown, key: string, value: unknown) => unknown
+
+function mayHoldInexact(value: unknown): boolean {
+  return typeof value === 'number' ? !Number.isSafeInteger(value) : typeof value === 'object' && value !== null
+}
+
+function toExact(_key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || context?.source === undefined) return value
   const { rawJSON } = JSON as unknown as { rawJSON?: (text: string) => unknown }
-  return source === undefined || !rawJSON ? value : rawJSON(source)
+  return rawJSON ? rawJSON(context.source) : value
 }

@@ -31,6 +31,8 @@ export interface Running {
   readonly dir: string
   /** Every line that was logged. */
   readonly lines: string[]
+  /** The first line that holds these words; waits for it. */
+  readonly logged: (words: string) => Promise<string>
   /** Calls a Milky draft action over HTTP as a bot; gives the parsed body. */
   readonly call: (
     token: string,
@@ -42,7 +44,7 @@ export interface Running {
 
 export interface StartOptions {
   /** Anything that may stand in a configuration file; merged over `world` at the top level. */
-  readonly config?: object
+  readonly config?: { readonly server?: object; readonly [key: string]: unknown }
   /** A data directory that outlives this gateway; a new one when absent. */
   readonly dir?: string
   readonly logLevel?: LogLevel
@@ -54,13 +56,17 @@ export async function startApp(
   { config = {}, dir = t.testdir(), logLevel = 'silent' }: StartOptions = {}
 ): Promise<Running> {
   const file = join(dir, 'lactea.yaml')
-  const given = { ...world, ...config, server: { port: 0 }, data: { dir: join(dir, 'data') } }
+  const given = { ...world, ...config, server: { ...config.server, port: 0 }, data: { dir: join(dir, 'data') } }
   writeFileSync(file, stringify(given))
   const lines: string[] = []
+  const watchers = new Set<(line: string) => void>()
   const loaded = loadConfig({ file, env: {}, cwd: dir })
   const lactea = await buildApp(
     loaded.config,
-    createLogger(logLevel, (line) => lines.push(line))
+    createLogger(logLevel, (line) => {
+      lines.push(line)
+      for (const watch of watchers) watch(line)
+    })
   )
   t.teardown(() => lactea.app.close())
   await lactea.app.listen({ port: 0, host: '127.0.0.1' })
@@ -73,6 +79,18 @@ export async function startApp(
     ws: `ws://127.0.0.1:${port}`,
     dir,
     lines,
+    logged(words) {
+      const known = lines.find((line) => line.includes(words))
+      if (known !== undefined) return Promise.resolve(known)
+      return new Promise((resolve) => {
+        const watch = (line: string): void => {
+          if (!line.includes(words)) return
+          watchers.delete(watch)
+          resolve(line)
+        }
+        watchers.add(watch)
+      })
+    },
     async call(token, api, params = {}) {
       const response = await fetch(`${url}/${api}`, {
         method: 'POST',

@@ -7,6 +7,8 @@ export interface TestSocket {
   readonly send: (frame: unknown) => void
   /** The next frame that was not taken yet, parsed; waits for it. Rejects when the socket closes instead. */
   readonly next: () => Promise<any>
+  /** The same as it was written. */
+  readonly nextText: () => Promise<string>
   /** The next frame that fits; those before it are dropped. */
   readonly find: (fits: (frame: any) => boolean) => Promise<any>
   /** Frames that came and were not taken. */
@@ -32,12 +34,12 @@ export async function openSocket(t: Test, url: string, options: ClientOptions = 
 
 /** The same for a socket that somebody else opened. */
 export function wrapSocket(socket: WebSocket): TestSocket {
-  const frames: unknown[] = []
+  const frames: string[] = []
   let wake = (): void => {}
   let isClosed = false
 
   socket.on('message', (data) => {
-    frames.push(JSON.parse(String(data)))
+    frames.push(String(data))
     wake()
   })
   socket.on('error', () => {})
@@ -49,25 +51,28 @@ export function wrapSocket(socket: WebSocket): TestSocket {
     })
   })
 
-  async function next(): Promise<any> {
+  async function nextText(): Promise<string> {
     while (frames.length === 0) {
       if (isClosed) throw new Error('the socket closed before the frame came')
       await new Promise<void>((resolve) => (wake = resolve))
     }
-    return frames.shift()
+    return frames.shift() as string
   }
+
+  const next = async (): Promise<any> => JSON.parse(await nextText())
 
   return {
     socket,
     send: (frame) => socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame)),
     next,
+    nextText,
     async find(fits) {
       for (;;) {
         const frame = await next()
         if (fits(frame)) return frame
       }
     },
-    waiting: () => [...frames],
+    waiting: () => frames.map((frame) => JSON.parse(frame)),
     closed
   }
 }

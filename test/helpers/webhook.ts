@@ -28,13 +28,18 @@ export async function startWebhook(t: Test, port = 0): Promise<TestWebhook> {
   let respond = (_delivered: Delivered, response: ServerResponse): void => void response.writeHead(204).end()
 
   const server = createServer((request, response) => {
-    void readAll(request).then((text) => {
-      const delivered = { headers: request.headers, text, body: JSON.parse(text) as unknown }
-      all.push(delivered)
-      waiting.push(delivered)
-      respond(delivered, response)
-      wake()
-    })
+    void readAll(request).then(
+      (text) => {
+        const delivered = { headers: request.headers, text, body: JSON.parse(text) as unknown }
+        all.push(delivered)
+        waiting.push(delivered)
+        respond(delivered, response)
+        wake()
+      },
+      () => {
+        // The sender has broken off.
+      }
+    )
   })
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const close = (): Promise<void> =>
