@@ -5,15 +5,25 @@ import { parentPort, workerData } from 'node:worker_threads'
 const db = new DatabaseSync((workerData as { path: string }).path)
 db.exec('pragma synchronous = full; pragma busy_timeout = 1000; pragma wal_autocheckpoint = 0')
 
-parentPort?.on('message', (mode: 'passive' | 'restart' | 'close') => {
-  if (mode === 'close') {
-    db.close()
-    parentPort?.close()
+// Passive always: it never waits for a writer, and the log begins anew by itself once all of it was moved.
+const checkpoint = db.prepare('pragma wal_checkpoint(passive)')
+
+/** How many pages the log had when it began, or why it could not. */
+export type Checkpointed = { readonly frames: number } | { readonly error: string }
+
+function run(): Checkpointed {
+  try {
+    return { frames: (checkpoint.get() as { log: number }).log }
+  } catch (err) {
+    return { error: (err as Error).message }
+  }
+}
+
+parentPort?.on('message', (order: 'checkpoint' | 'close') => {
+  if (order === 'checkpoint') {
+    parentPort?.postMessage(run())
     return
   }
-  const { log, checkpointed } = db.prepare(`pragma wal_checkpoint(${mode})`).get() as {
-    log: number
-    checkpointed: number
-  }
-  parentPort?.postMessage({ mode, isComplete: log === checkpointed })
+  db.close()
+  parentPort?.close()
 })

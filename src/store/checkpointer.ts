@@ -1,75 +1,106 @@
 import { stat } from 'node:fs/promises'
 import { Worker } from 'node:worker_threads'
 import type { Undo } from '../core/bus.ts'
+import type { Checkpointed } from './checkpoint.ts'
 
 export interface CheckpointOptions {
   readonly path: string
   /** Stops the writers while the last pages are moved, so that the log can begin again from its start. */
   readonly holdWrites: () => Undo
   readonly onError: (err: unknown) => void
-  readonly everyMs?: number
-  /** Above this size of the log writers are held for the few milliseconds that a restart of it takes. */
-  readonly restartBytes?: number
 }
 
-/**
- * Keeps the write-ahead log short from a worker thread. A passive checkpoint never waits for writers, but under constant
- * load it never reaches the end either; so when the log is long, the rest is moved while writes are held.
- */
-export function startCheckpointer(options: CheckpointOptions): { stop: () => Promise<void> } {
-  const { path, holdWrites, onError, everyMs = 500, restartBytes = 16 * 1024 * 1024 } = options
-  const file = import.meta.url.endsWith('.ts') ? './checkpoint.ts' : './checkpoint.js'
-  const worker = new Worker(new URL(file, import.meta.url), { workerData: { path } })
-  worker.on('error', onError)
-  worker.unref()
-  let running: Promise<void> | undefined
-  let lastSize = 0
+const EVERY_MS = 250
+/** 16 MB of pages: above it writers are held for the few milliseconds that moving the last of them takes. */
+const LONG = 4096
 
-  async function run(): Promise<void> {
-    const { size } = await stat(`${path}-wal`).catch(() => ({ size: 0 }))
-    if (size === lastSize && size < restartBytes) return
-    lastSize = size
-    await ask('passive')
-    if (size < restartBytes) return
-    const release = holdWrites()
-    try {
-      await ask('restart')
-    } finally {
-      release()
-    }
+/**
+ * Keeps the write-ahead log short from a worker thread. A checkpoint does not wait for writers, but under constant load
+ * it never reaches the end either; so when the log is long, the rest is moved while writes are held.
+ */
+export function startCheckpointer({ path, holdWrites, onError }: CheckpointOptions): { stop: () => Promise<void> } {
+  let worker: Worker | undefined = startWorker()
+  let running: Promise<void> | undefined
+  /** When the log was last written to, as far as it was moved. */
+  let movedTo = 0
+  let isFailing = false
+
+  function startWorker(): Worker {
+    const file = import.meta.url.endsWith('.ts') ? './checkpoint.ts' : './checkpoint.js'
+    const started = new Worker(new URL(file, import.meta.url), { workerData: { path } })
+    started.on('error', report)
+    // Begun again with the next round: without a checkpoint the log would grow for ever.
+    started.once('exit', () => {
+      worker = undefined
+    })
+    started.unref()
+    return started
   }
 
-  function ask(mode: 'passive' | 'restart'): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        worker.off('message', done)
-        worker.off('exit', done)
-        resolve()
+  async function run(): Promise<void> {
+    const { mtimeMs } = await stat(`${path}-wal`).catch(() => ({ mtimeMs: 0 }))
+    if (mtimeMs === movedTo) return
+    if ((await checkpoint()) > LONG) {
+      const release = holdWrites()
+      try {
+        await checkpoint()
+      } finally {
+        release()
       }
-      worker.once('message', done)
-      worker.once('exit', done)
-      worker.postMessage(mode)
-    })
+    }
+    movedTo = mtimeMs
+    isFailing = false
+  }
+
+  /** Gives the length of the log, in pages. */
+  async function checkpoint(): Promise<number> {
+    const answer = await ask((worker ??= startWorker()))
+    if ('error' in answer) throw new Error(`the write-ahead log could not be moved: ${answer.error}`)
+    return answer.frames
+  }
+
+  /** What goes wrong, goes wrong again at every round until somebody makes space: it is told once. */
+  function report(err: unknown): void {
+    if (!isFailing) onError(err)
+    isFailing = true
   }
 
   const timer = setInterval(() => {
     running ??= run()
-      .catch(onError)
+      .catch(report)
       .finally(() => {
         running = undefined
       })
-  }, everyMs)
+  }, EVERY_MS)
   timer.unref()
 
   return {
     async stop() {
       clearInterval(timer)
       // From here on its end is waited for.
-      worker.ref()
+      worker?.ref()
       await running
-      const exited = new Promise((resolve) => worker.once('exit', resolve))
-      worker.postMessage('close')
+      if (!worker) return
+      const last = worker
+      const exited = new Promise((resolve) => last.once('exit', resolve))
+      last.postMessage('close')
       await exited
     }
   }
+}
+
+function ask(worker: Worker): Promise<Checkpointed> {
+  return new Promise((resolve) => {
+    const onMessage = (answer: Checkpointed): void => {
+      worker.off('exit', onExit)
+      resolve(answer)
+    }
+    const onExit = (): void => {
+      worker.off('message', onMessage)
+      resolve({ error: 'its thread ended' })
+    }
+    worker.once('message', onMessage)
+    worker.once('exit', onExit)
+    worker.postMessage('checkpoint')
+  })
 }

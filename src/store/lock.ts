@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { isBusy } from './result-codes.ts'
 
 /**
  * Makes sure that one gateway at a time works on a data directory: two would deliver every webhook twice.
@@ -12,6 +13,8 @@ export function lockDirectory(dir: string): () => void {
     db.exec('begin exclusive')
   } catch (err) {
     db.close()
+    if (!isBusy(err))
+      throw new Error(`cannot write to the data directory ${dir}: ${(err as Error).message}`, { cause: err })
     throw new Error(
       `another gateway is running on the data directory ${dir}: stop it, or give this one its own with --data-dir`,
       { cause: err }

@@ -10,6 +10,7 @@ import { chatQueries } from './queries/chats.ts'
 import { eventQueries } from './queries/events.ts'
 import { groupQueries } from './queries/groups.ts'
 import { messageQueries } from './queries/messages.ts'
+import { isBusy } from './result-codes.ts'
 import { createWriter } from './writer.ts'
 
 export interface SqliteOptions {
@@ -23,6 +24,8 @@ export interface SqliteOptions {
 
 /** How often to look for what other processes (the command line) changed. */
 const POLL_MS = 250
+/** Whoever asks whether the database can write wants to know soon. */
+const PING_PATIENCE_MS = 1000
 
 /**
  * The embedded store. One connection reads and writes on the main thread (a point read is 5 µs), commits are shared
@@ -31,10 +34,12 @@ const POLL_MS = 250
  */
 export async function openSqliteStore({ path, onError = () => {}, isShort = false }: SqliteOptions): Promise<Store> {
   const db = new DatabaseSync(path)
-  db.exec('pragma busy_timeout = 5000; pragma foreign_keys = on')
-  await enterWalMode(db)
-  db.exec('pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -32000')
-  migrate(db)
+  try {
+    await prepare(db)
+  } catch (err) {
+    db.close()
+    throw err
+  }
 
   const accounts = accountQueries(db)
   const chats = chatQueries(db, accounts)
@@ -46,14 +51,14 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
   )
   const dataVersion = db.prepare('pragma data_version')
-  const one = db.prepare('select 1')
+  const one = db.prepare('select 1 from meta')
 
   const commitListeners = new Set<EventListener>()
   const foreignListeners = new Set<() => void>()
   let lastTold = events.lastId()
   let seenVersion = readDataVersion()
 
-  const writer = createWriter(db, { onDurable: tell, onRollback: forgetAll })
+  const writer = createWriter(db, { onBegin: forgetWhenForeign, onDurable: tell, onRollback: forgetAll })
   const isShared = path !== ':memory:' && !isShort
   const checkpointer = isShared ? startCheckpointer({ path, holdWrites: writer.hold, onError }) : undefined
   const poll = isShared ? setInterval(lookForForeignChange, POLL_MS) : undefined
@@ -68,6 +73,11 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     chats.forget()
   }
 
+  /** What another process changed counts for what is written now; who wants to hear of it is told at the next look. */
+  function forgetWhenForeign(): void {
+    if (readDataVersion() !== seenVersion) forgetAll()
+  }
+
   /** Tells in a turn of its own: the answers to those who wrote go out first. */
   function tell(committed: readonly GatewayEvent[]): void {
     const first = committed[0]
@@ -76,19 +86,31 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     lastTold = committed.at(-1)?.id ?? lastTold
     setImmediate(() => {
       const all = missed.length > 0 ? [...missed, ...committed] : committed
-      for (const listener of commitListeners) listener(all)
+      callAll(commitListeners, (listener) => listener(all))
     })
+  }
+
+  /** One listener's mistake is not the next one's. */
+  function callAll<T>(listeners: ReadonlySet<T>, call: (listener: T) => void): void {
+    for (const listener of listeners) {
+      try {
+        call(listener)
+      } catch (err) {
+        onError(err)
+      }
+    }
   }
 
   function lookForForeignChange(): void {
     try {
       const version = readDataVersion()
       if (version === seenVersion) return
-      seenVersion = version
       forgetAll()
       const missed = events.between(lastTold, Number.MAX_SAFE_INTEGER)
       if (missed.length > 0) tell(missed)
-      for (const listener of foreignListeners) listener()
+      // Last, so that what could not be read now is read at the next look.
+      seenVersion = version
+      callAll(foreignListeners, (listener) => listener())
     } catch (err) {
       onError(err)
     }
@@ -166,9 +188,10 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       write(() => {
         setMeta.run(key, value)
       }),
-    ping: async () => {
-      one.get()
-    },
+    ping: () =>
+      write(() => {
+        one.get()
+      }, PING_PATIENCE_MS),
     async close() {
       clearInterval(poll)
       writer.close()
@@ -179,6 +202,15 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   return store
 }
 
+async function prepare(db: DatabaseSync): Promise<void> {
+  db.exec('pragma busy_timeout = 5000; pragma foreign_keys = on')
+  await enterWalMode(db)
+  db.exec('pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -32000')
+  migrate(db)
+  // From here on the writer waits for others by itself, without holding up the event loop.
+  db.exec('pragma busy_timeout = 20')
+}
+
 /** The first switch to write-ahead mode needs the file alone, and does not wait for the lock by itself. */
 async function enterWalMode(db: DatabaseSync): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -186,7 +218,7 @@ async function enterWalMode(db: DatabaseSync): Promise<void> {
       db.exec('pragma journal_mode = wal')
       return
     } catch (err) {
-      if (tries === 50) throw err
+      if (!isBusy(err) || tries === 50) throw err
       await delay(100)
     }
   }

@@ -2,12 +2,16 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { Undo } from '../core/bus.ts'
 import { ActionError } from '../core/errors.ts'
 import type { GatewayEvent } from '../core/event.ts'
+import { isBusy, isTrouble } from './result-codes.ts'
 
 export type Emit = (event: GatewayEvent) => void
 
 export interface Writer {
-  /** Runs `operation` in the next shared transaction; resolves once that transaction is durable. */
-  readonly write: <T>(operation: (emit: Emit) => T) => Promise<T>
+  /**
+   * Runs `operation` in the next shared transaction; resolves once that transaction is durable. `patienceMs` is how long
+   * it waits for another process that is writing.
+   */
+  readonly write: <T>(operation: (emit: Emit) => T, patienceMs?: number) => Promise<T>
   /** While any hold is open nothing is written. */
   readonly hold: () => Undo
   /** Writes what waits, then takes no more. */
@@ -15,6 +19,8 @@ export interface Writer {
 }
 
 export interface WriterListener {
+  /** Each transaction begins with it: nobody else writes from here on. */
+  readonly onBegin: () => void
   /** After each commit, when its promises were settled: what it added to the log, in order. */
   readonly onDurable: (events: readonly GatewayEvent[]) => void
   /** Something that was written has been taken back: what was remembered of it is wrong. */
@@ -25,10 +31,14 @@ interface Waiting {
   readonly operation: (emit: Emit) => unknown
   readonly resolve: (value: never) => void
   readonly reject: (err: unknown) => void
+  /** In the milliseconds of the monotonic clock. */
+  readonly deadline: number
 }
 
 /** Long enough that one disk flush is shared by many, short enough that the event loop is not held up. */
 const BATCH = 128
+const PATIENCE_MS = 5000
+const RETRY_MS = 20
 
 /**
  * Group commit: what is asked for within one turn of the event loop shares one transaction, and so one disk flush.
@@ -42,36 +52,60 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   const undo = db.prepare('rollback to operation')
   let waiting: Waiting[] = []
   let holds = 0
-  let scheduled: NodeJS.Immediate | undefined
+  let cancelScheduled: Undo | undefined
   let isClosed = false
 
   function schedule(): void {
-    if (scheduled || holds > 0 || waiting.length === 0) return
-    scheduled = setImmediate(flush)
+    if (cancelScheduled || holds > 0 || isClosed || waiting.length === 0) return
+    const immediate = setImmediate(flush)
+    cancelScheduled = () => clearImmediate(immediate)
   }
 
   function flush(): void {
-    scheduled = undefined
+    cancelScheduled = undefined
     if (holds > 0 && !isClosed) return
-    const batch = waiting.slice(0, BATCH)
-    waiting = waiting.slice(BATCH)
+    try {
+      begin.run()
+    } catch (err) {
+      if (isBusy(err)) waitForLock(err)
+      else fail(waiting.splice(0, BATCH), err)
+      return
+    }
+    const batch = waiting.splice(0, BATCH)
     const events: GatewayEvent[] = []
     const settle: (() => void)[] = []
     try {
-      begin.run()
+      listener.onBegin()
       for (const entry of batch) settle.push(runOne(entry, events))
       commit.run()
     } catch (err) {
       if (db.isTransaction) db.exec('rollback')
       listener.onRollback()
-      // No space, a read-only file, a lock that nobody gives back: nothing of this batch was written.
-      const failure = new ActionError('unavailable', `the database could not write: ${(err as Error).message}`)
-      for (const entry of batch) entry.reject(failure)
-      schedule()
+      fail(batch, err)
       return
     }
     for (const done of settle) done()
     if (events.length > 0) listener.onDurable(events)
+    schedule()
+  }
+
+  /** Another process has the lock. The event loop goes on meanwhile: whoever only reads is not kept waiting. */
+  function waitForLock(err: unknown): void {
+    const now = performance.now()
+    const isLate = ({ deadline }: Waiting): boolean => isClosed || deadline <= now
+    const late = waiting.filter(isLate)
+    waiting = waiting.filter((entry) => !isLate(entry))
+    if (waiting.length > 0) {
+      const timer = setTimeout(flush, RETRY_MS)
+      cancelScheduled = () => clearTimeout(timer)
+    }
+    fail(late, err)
+  }
+
+  /** No space, a read-only file, a lock that nobody gives back: nothing of this was written. */
+  function fail(batch: readonly Waiting[], err: unknown): void {
+    const failure = new ActionError('unavailable', `the database could not write: ${(err as Error).message}`)
+    for (const entry of batch) entry.reject(failure)
     schedule()
   }
 
@@ -83,8 +117,8 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
       release.run()
       return () => resolve(value)
     } catch (err) {
-      // A full disk ends the whole transaction, not only the savepoint.
-      if (!db.isTransaction) throw err
+      // A full disk is no mistake of this one operation, and may have ended the whole transaction.
+      if (!db.isTransaction || isTrouble(err)) throw err
       undo.run()
       release.run()
       events.length = already
@@ -94,10 +128,11 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   }
 
   return {
-    write(operation) {
+    write(operation, patienceMs = PATIENCE_MS) {
       if (isClosed) return Promise.reject(new ActionError('unavailable', 'the database is closed'))
       return new Promise((resolve, reject) => {
-        waiting.push({ operation, resolve: resolve as (value: never) => void, reject })
+        const deadline = performance.now() + patienceMs
+        waiting.push({ operation, resolve: resolve as (value: never) => void, reject, deadline })
         schedule()
       })
     },
@@ -113,7 +148,9 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     },
     close() {
       isClosed = true
-      clearImmediate(scheduled)
+      cancelScheduled?.()
+      // There is no later any more.
+      db.exec(`pragma busy_timeout = ${PATIENCE_MS}`)
       while (waiting.length > 0) flush()
     }
   }

@@ -36,6 +36,7 @@ create table sessions(
   expires_at integer not null
 ) strict, without rowid;
 create index sessions_account on sessions(account_id);
+create index sessions_end on sessions(expires_at);
 
 -- Two rows per friendship, one as each side sees it.
 create table friendships(
@@ -84,6 +85,7 @@ create table stays(
   to_event_seq integer,
   primary key (account_id, chat_id, from_event_seq)
 ) strict, without rowid;
+create index stays_chat on stays(chat_id, from_event_seq);
 
 -- A message and the event of its creation have the same id, so the log need not hold its words a second time.
 create table messages(

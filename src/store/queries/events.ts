@@ -28,7 +28,10 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   const lastId = db.prepare('select coalesce(max(id), 0) as id from events')
   const columns = 'e.*, m.seq, m.sender_id, m.segments, m.recalled_at'
   const after = db.prepare(
-    `select ${columns} from events e left join messages m on m.id = e.id where e.id > ? and e.id < ? order by e.id limit ?`
+    `select ${columns} from events e left join messages m on m.id = e.id where e.id > ? and e.id < ? order by e.id`
+  )
+  const viewers = db.prepare(
+    'select account_id from stays where chat_id = ? and from_event_seq <= ? and (to_event_seq is null or to_event_seq >= ?) order by account_id'
   )
   const afterFor = db.prepare(`
     select ${columns}, s.account_id as viewer_id
@@ -78,10 +81,18 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
 
     lastId: () => (lastId.get() as { id: number }).id,
 
-    /** What lies strictly between two ids, as those hear it who are in the chats now. */
+    /** What lies strictly between two ids. */
     between(afterId: number, beforeId: number): GatewayEvent[] {
-      const rows = after.all(afterId, beforeId, 10_000) as unknown as EventRow[]
-      return rows.flatMap((row) => toEvent(row, chats.audience(row.chat_id)) ?? [])
+      const rows = after.all(afterId, beforeId) as unknown as EventRow[]
+      return rows.flatMap((row) => {
+        const seers = viewers.all(row.chat_id, row.event_seq, row.event_seq)
+        return (
+          toEvent(
+            row,
+            seers.map((seer) => seer.account_id as number)
+          ) ?? []
+        )
+      })
     },
 
     readFor(accountId: number, afterId: number, limit: number): { events: GatewayEvent[]; readTo: number } {
