@@ -54,16 +54,18 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
     return passwords.hash(password)
   }
 
+  async function get(id: number): Promise<Account> {
+    const account = await store.findAccount(id)
+    if (!account || account.isDisabled) throw new ActionError('not_found', `account ${id} does not exist`)
+    return account
+  }
+
   return {
+    get,
+
     async add({ password, ...account }) {
       const passwordHash = password === undefined ? undefined : await hashOf(password)
       return store.addAccount({ ...account, passwordHash, createdAt: now() })
-    },
-
-    async get(id) {
-      const account = await store.findAccount(id)
-      if (!account || account.isDisabled) throw new ActionError('not_found', `account ${id} does not exist`)
-      return account
     },
 
     async signIn({ username, phone, password }) {
@@ -79,7 +81,12 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
 
     setToken: (id, token) => store.replaceToken(id, digest(token), now()),
     remove: (id) => store.disableAccount(id, now()),
-    befriend: (a, b) => store.addFriendship(a, b, now()),
+
+    async befriend(a, b) {
+      if (a === b) throw new ActionError('invalid', `account ${a} cannot be its own friend`)
+      await Promise.all([get(a), get(b)])
+      await store.addFriendship(a, b, now())
+    },
 
     async getFriend(accountId, friendId) {
       const friend = await store.findFriend(accountId, friendId)

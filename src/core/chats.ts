@@ -103,7 +103,8 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
         check(message, kind, roles) {
           if (message.senderId === operatorId) return
           if (kind === 'private') throw new ActionError('forbidden', 'only the sender can recall a private message')
-          if (rank(roles.operator) <= rank(roles.sender)) {
+          // A sender who has left is below every admin, but their words are not everybody's to take away.
+          if (rank(roles.operator) < rank('admin') || rank(roles.operator) <= rank(roles.sender)) {
             throw new ActionError('forbidden', 'only the sender, or an admin above the sender, can recall this message')
           }
         }
@@ -124,7 +125,8 @@ function checkContent(segments: readonly DraftSegment[], maxText: number, maxSeg
   if (!says) throw new ActionError('invalid', 'the message is empty', { field })
 }
 
-function checkMaySpeak({ kind, role, mutedUntil, isGroupMuted }: Speaker, now: number): void {
+function checkMaySpeak({ kind, role, mutedUntil, isGroupMuted, isPeerDisabled }: Speaker, now: number): void {
+  if (isPeerDisabled) throw new ActionError('not_found', 'the account you write to does not exist any more')
   if (kind === 'private') return
   if (isGroupMuted && role === 'member') throw new ActionError('muted', 'the whole group is muted')
   if (mutedUntil > now) throw new ActionError('muted', `you are muted in this group for another ${mutedUntil - now} s`)

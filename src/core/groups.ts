@@ -100,9 +100,11 @@ export function createGroups(store: Store, now: () => number): Groups {
         if (!target) throw noMember(memberId)
         mustOutrank(actor, target, 'mute')
         const time = now()
-        if (durationS === 0 && target.mutedUntil <= time) return undefined
+        const until = durationS === 0 ? 0 : time + durationS
+        const current = target.mutedUntil > time ? target.mutedUntil : 0
+        if (until === current) return undefined
         return {
-          change: { type: 'mute', accountId: memberId, until: durationS === 0 ? 0 : time + durationS },
+          change: { type: 'mute', accountId: memberId, until },
           event: { kind: 'member.muted', data: { accountId: memberId, operatorId: actorId, durationS } }
         }
       }),
@@ -141,9 +143,11 @@ export function createGroups(store: Store, now: () => number): Groups {
         groupId,
         targetId: accountId,
         time: now(),
-        decide({ target }) {
+        decide({ group, target }) {
           if (target) return undefined
-          return { change: { type: 'add', accountId }, event: { kind: 'member.joined', data: { accountId } } }
+          // A group that everybody has left belongs to whoever comes first.
+          const role = group.memberCount === 0 ? 'owner' : 'member'
+          return { change: { type: 'add', accountId, role }, event: { kind: 'member.joined', data: { accountId } } }
         }
       })
   }

@@ -66,6 +66,8 @@ export interface Speaker {
   readonly role: Role
   readonly mutedUntil: number
   readonly isGroupMuted: boolean
+  /** The other side of a private chat is switched off. */
+  readonly isPeerDisabled: boolean
 }
 
 export interface MessageDraft {
@@ -82,7 +84,7 @@ export interface GroupState {
   readonly group: Group
   readonly actor: Member | undefined
   readonly target: Member | undefined
-  /** Who would follow the owner: the longest-serving admin, else the longest-serving member. */
+  /** Who would follow the owner: the longest-serving admin, else the longest-serving member; one who is switched off only when nobody else is left. */
   readonly successor: Member | undefined
 }
 
@@ -92,7 +94,7 @@ export type GroupChange =
   | { readonly type: 'set-card'; readonly accountId: number; readonly card: string }
   | { readonly type: 'set-role'; readonly accountId: number; readonly role: Role }
   | { readonly type: 'mute'; readonly accountId: number; readonly until: number }
-  | { readonly type: 'add'; readonly accountId: number }
+  | { readonly type: 'add'; readonly accountId: number; readonly role: Role }
   | { readonly type: 'remove'; readonly accountId: number; readonly newOwnerId: number | undefined }
 
 /** Undefined: nothing to do, which is a success without an event. */
@@ -148,7 +150,7 @@ export interface Session {
 /**
  * What the core asks of a database. Each method is one statement or one transaction and says what is meant, not which
  * tables it touches. A promise resolves only after the commit is durable.
- * Errors: `ActionError('conflict')` for a taken id, username or phone, `ActionError('unavailable')` when the database
+ * Errors: `ActionError('conflict')` for a taken id, username, phone or token, `ActionError('unavailable')` when the database
  * cannot write, and whatever a `check` or `decide` throws.
  */
 export interface Store {

@@ -51,7 +51,7 @@ export function accountQueries(db: DatabaseSync) {
   const rotateSession = db.prepare('update sessions set refresh_id = ?, expires_at = ? where id = ? and refresh_id = ?')
   const deleteSession = db.prepare('delete from sessions where id = ?')
   const deleteSessions = db.prepare('delete from sessions where account_id = ?')
-  const deleteStaleSessions = db.prepare('delete from sessions where account_id = ? and expires_at < ?')
+  const deleteStaleSessions = db.prepare('delete from sessions where expires_at < ?')
 
   const refs = new Map<number, AccountRef>()
 
@@ -79,7 +79,9 @@ export function accountQueries(db: DatabaseSync) {
       const known = refs.get(id)
       if (known) return known
       const row = byId.get(id) as AccountRow | undefined
-      const ref = { id, nickname: row?.nickname ?? '', avatarUrl: row?.avatar_url ?? '' }
+      // Not remembered: it may be made a moment later.
+      if (!row) return { id, nickname: '', avatarUrl: '' }
+      const ref = { id, nickname: row.nickname, avatarUrl: row.avatar_url }
       if (refs.size >= 10_000) refs.clear()
       refs.set(id, ref)
       return ref
@@ -125,6 +127,9 @@ export function accountQueries(db: DatabaseSync) {
     },
 
     replaceToken(accountId: number, digest: Uint8Array, time: number): void {
+      const owner = toAccount(byToken.get(digest))
+      if (owner && owner.id !== accountId)
+        throw new ActionError('conflict', `this token belongs to account ${owner.id} already`, { field: 'token' })
       deleteTokens.run(accountId)
       insertToken.run(digest, accountId, time)
     },
@@ -145,7 +150,7 @@ export function accountQueries(db: DatabaseSync) {
 
     addSession(session: Session): void {
       // Signing in is the moment to clear what has expired: no timer, and no table without an end.
-      deleteStaleSessions.run(session.accountId, session.createdAt)
+      deleteStaleSessions.run(session.createdAt)
       insertSession.run(session.id, session.accountId, session.refreshId, session.createdAt, session.expiresAt)
     },
 

@@ -27,7 +27,10 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   const insertPrivate = db.prepare(
     "insert into chats(id, kind, low_id, high_id, member_count, created_at, updated_at) values (?, 'private', ?, ?, 2, ?, ?)"
   )
-  const insertMember = db.prepare('insert into members(chat_id, account_id, role, joined_at) values (?, ?, ?, ?)')
+  // What was said before somebody came is not unread for them.
+  const insertMember = db.prepare(
+    'insert into members(chat_id, account_id, role, joined_at, read_seq) select id, ?, ?, ?, last_seq from chats where id = ?'
+  )
   const deleteMember = db.prepare('delete from members where chat_id = ? and account_id = ?')
   const beginStay = db.prepare('insert into stays(account_id, chat_id, from_event_seq) values (?, ?, ?)')
   const endStay = db.prepare(
@@ -83,7 +86,7 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
       const [low, high] = [Math.min(a, b), Math.max(a, b)]
       insertPrivate.run(id, low, high, time, time)
       for (const accountId of [low, high]) {
-        insertMember.run(id, accountId, 'member', time)
+        insertMember.run(accountId, 'member', time, id)
         beginStay.run(accountId, id, 1)
       }
       return id
@@ -108,7 +111,7 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
     shareGroup: (a: number, b: number) => sharedGroup.get(a, b) !== undefined,
 
     join(chatId: number, accountId: number, role: string, time: number, eventSeq: number): void {
-      insertMember.run(chatId, accountId, role, time)
+      insertMember.run(accountId, role, time, chatId)
       beginStay.run(accountId, chatId, eventSeq)
       known.delete(chatId)
     },

@@ -21,7 +21,7 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   const members = db.prepare(`select ${memberColumns} order by m.account_id`)
   const member = db.prepare(`select ${memberColumns} and m.account_id = ?`)
   const successor = db.prepare(
-    `select ${memberColumns} and m.role <> 'owner' order by m.role = 'admin' desc, m.joined_at, m.account_id limit 1`
+    `select ${memberColumns} and m.role <> 'owner' order by a.disabled_at is not null, m.role = 'admin' desc, m.joined_at, m.account_id limit 1`
   )
   const setName = db.prepare('update chats set name = ? where id = ?')
   const setMuted = db.prepare('update chats set is_muted = ? where id = ?')
@@ -63,8 +63,9 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       case 'add':
         if (!accounts.find(change.accountId))
           throw new ActionError('not_found', `account ${change.accountId} does not exist`)
-        chats.join(groupId, change.accountId, 'member', time, eventSeq)
+        chats.join(groupId, change.accountId, change.role, time, eventSeq)
         addToCount.run(1, groupId)
+        if (change.role === 'owner') setOwner.run(change.accountId, groupId)
         return
       case 'remove':
         chats.leave(groupId, change.accountId, eventSeq)

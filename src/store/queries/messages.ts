@@ -23,13 +23,17 @@ interface SpeakerRow {
   is_muted: number
   role: Role
   muted_until: number
+  is_peer_disabled: number
 }
 
 /** Messages: append, recall, read. Every function is synchronous; the caller owns the transaction. */
 export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats: ChatQueries, events: EventQueries) {
-  const speaker = db.prepare(
-    'select c.kind, c.is_muted, m.role, m.muted_until from chats c join members m on m.chat_id = c.id and m.account_id = ? where c.id = ?'
-  )
+  const speaker = db.prepare(`
+    select c.kind, c.is_muted, m.role, m.muted_until,
+      case c.kind when 'private' then exists(
+        select 1 from accounts a where a.id in (c.low_id, c.high_id) and a.id <> m.account_id and a.disabled_at is not null
+      ) else 0 end as is_peer_disabled
+    from chats c join members m on m.chat_id = c.id and m.account_id = ? where c.id = ?`)
   const roleOf = db.prepare('select role from members where chat_id = ? and account_id = ?')
   const advance = db.prepare(
     'update chats set last_seq = last_seq + 1, last_event_seq = last_event_seq + 1, updated_at = ? where id = ? returning last_seq, last_event_seq'
@@ -66,7 +70,13 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
       const row = speaker.get(senderId, chatId) as SpeakerRow | undefined
       // One answer for a chat that is not there and one that is not theirs: nobody learns which chats exist.
       if (!row) throw new ActionError('not_found', `chat ${chatId} does not exist or account ${senderId} is not in it`)
-      draft.check({ kind: row.kind, role: row.role, mutedUntil: row.muted_until, isGroupMuted: row.is_muted === 1 })
+      draft.check({
+        kind: row.kind,
+        role: row.role,
+        mutedUntil: row.muted_until,
+        isGroupMuted: row.is_muted === 1,
+        isPeerDisabled: row.is_peer_disabled === 1
+      })
       const segments = draft.segments.map((segment) => resolve(chatId, segment))
 
       const { last_seq: seq, last_event_seq: eventSeq } = advance.get(time, chatId) as {
