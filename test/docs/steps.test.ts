@@ -2,31 +2,17 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { text as readAll } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { runLactea } from '../helpers/service.ts'
 import { openSocket } from '../helpers/socket.ts'
 import { readPage, root } from './markdown.ts'
 
-/** The command line of a checkout, as `npx lactea` runs it, with nothing of our environment. */
-function runLactea(checkout: string, ...args: string[]) {
-  return spawn(process.execPath, ['src/main.ts', ...args], {
-    cwd: checkout,
-    env: {},
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-}
-
 t.test('lactea.example.yaml is accepted by check-config', async (t) => {
-  const child = runLactea(root, 'check-config', '--config', 'lactea.example.yaml')
-  const [output, errors, [code]] = await Promise.all([
-    readAll(child.stdout),
-    readAll(child.stderr),
-    once(child, 'close') as Promise<[number]>
-  ])
-  t.equal(errors, '')
+  const { code, stdout, stderr } = await runLactea(['check-config', '--config', 'lactea.example.yaml'], { cwd: root })
+  t.equal(stderr, '')
   t.equal(code, 0)
-  t.match(output, /id: 10002/)
-  t.notMatch(output, 'replace-me', 'and its secrets are masked')
+  t.match(stdout, /id: 10002/)
+  t.notMatch(stdout, 'replace-me', 'and its secrets are masked')
 })
 
 t.test('CONTRIBUTING.md: add an action', async (t) => {
@@ -85,12 +71,15 @@ function change(file: string, edit: (text: string) => string): void {
 
 /** The first start of a checkout; gives what it prints for the stranger who runs it. */
 async function startCopy(t: Test, checkout: string): Promise<{ url: string; token: string }> {
-  const child = runLactea(checkout, 'start', '--port', '0')
+  const child = spawn(process.execPath, ['src/main.ts', 'start', '--port', '0'], {
+    cwd: checkout,
+    env: {},
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   t.teardown(async () => {
     child.kill()
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   })
-  child.stderr.resume()
   for await (const line of createInterface(child.stdout)) {
     const [, url, token] = /curl -s (http:\S+)\/get_login_info -H 'Authorization: Bearer (\S+)'/.exec(line) ?? []
     if (url && token) return { url, token }
