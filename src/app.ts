@@ -129,12 +129,16 @@ async function createIdentifyBot(config: Config, gateway: Gateway): Promise<Iden
   const { store, onError } = gateway
   const create = async (): Promise<IdentifyBot> => createBotAuth(store, config.bots, await findOpenBot(config, gateway))
   let identify = await create()
+  let renewing = Promise.resolve()
   store.onForeignChange(() => {
-    void create()
-      .then((next) => (identify = next))
+    renewing = create()
+      .then((next) => void (identify = next))
       .catch(onError)
   })
-  return (tokens) => identify(tokens)
+  return async (tokens) => {
+    await renewing
+    return identify(tokens)
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Config } from './config.ts'
 import type { Accounts } from './core/accounts.ts'
-import type { Store } from './core/store.ts'
+import type { Account, Store } from './core/store.ts'
 import { createSetupCode, createToken, digestToken } from './secrets.ts'
 
 /** What the first start makes so that there is something to try. The secrets are shown once and kept as digests. */
@@ -30,15 +30,21 @@ export async function welcome({
   if (started !== undefined && started !== 'unseen') return undefined
   const markShown = (): Promise<void> => store.setMeta(STARTED, 'yes')
   const bots = await store.listAccounts('bot')
-  const isOurs = started === 'unseen' && bots.length === 1 && bots[0]?.id === FIRST_BOT && !bots[0].isDisabled
-  if (config.bots.length > 0 || (bots.length > 0 && !isOurs)) {
+  const unseen = started === 'unseen' && bots.length === 1 ? bots[0] : undefined
+  if (config.bots.length > 0 || (bots.length > 0 && !unseen) || unseen?.isDisabled) {
     await markShown()
     return undefined
   }
   const [token, setupCode] = [createToken(), createSetupCode()]
   await store.setMeta(STARTED, 'unseen')
-  if (!isOurs) await accounts.add({ id: FIRST_BOT, kind: 'bot', nickname: `Bot ${FIRST_BOT}` })
-  await accounts.setToken(FIRST_BOT, token)
+  const bot = unseen ?? (await addFirstBot({ store, accounts }))
+  await accounts.setToken(bot.id, token)
   await store.setMeta('console.setup_code', digestToken(setupCode).toString('hex'))
-  return { botId: FIRST_BOT, token, setupCode, markShown }
+  return { botId: bot.id, token, setupCode, markShown }
+}
+
+async function addFirstBot({ store, accounts }: { store: Store; accounts: Accounts }): Promise<Account> {
+  // The command line may have made an account for a person before anything was started.
+  const id = (await store.findAccount(FIRST_BOT)) ? undefined : FIRST_BOT
+  return accounts.add({ id, kind: 'bot', nickname: id === undefined ? 'Bot' : `Bot ${id}` })
 }

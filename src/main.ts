@@ -4,7 +4,6 @@ import { text as readAll } from 'node:stream/consumers'
 import { Command, InvalidArgumentError } from 'commander'
 import { stringify } from 'yaml'
 import * as desk from './cli/accounts.ts'
-import { start } from './cli/start.ts'
 import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 
 // Whatever this process creates, above all the database with its digests, is for its owner alone.
@@ -50,7 +49,12 @@ function deskCommand(
 command(program, 'start', 'run the gateway')
   .option('--port <n>', 'TCP port')
   .option('--host <host>', 'address to listen on')
-  .action((options: Common) => start(load(options).config))
+  .action(async (options: Common) => {
+    const { config } = load(options)
+    // The other commands do not wait until a whole server is loaded.
+    const { start } = await import('./cli/start.ts')
+    await start(config)
+  })
 
 command(program, 'check-config', 'print every mistake of the configuration, or what it amounts to').action(
   (options: Common) => {
