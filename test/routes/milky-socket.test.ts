@@ -31,7 +31,11 @@ t.test('the handshake', async (t) => {
     ['an API name', '/get_login_info', good, 404]
   ]
   for (const [label, path, headers, status] of rows) {
-    await t.rejects(openSocket(t, app.ws + path, { headers }), { status }, `${label} is refused with ${status}`)
+    await t.rejects(
+      openSocket(t, app.ws + path, { headers }),
+      { status } as object,
+      `${label} is refused with ${status}`
+    )
   }
   t.equal(app.lactea.gateway.hub.size(), 0, 'nobody of them was let in')
 
