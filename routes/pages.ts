@@ -11,7 +11,7 @@ const SECURITY_HEADERS = {
 
 const CONSOLE = `<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Lactea console</title>
+<title>Lactea console</title><link rel="icon" href="data:,">
 <style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:40rem;padding:0 1rem}</style>
 <h1>Operator console</h1>
 <p>The console is not part of this version. Keep the set-up code of the first start: it will ask for it.</p>
