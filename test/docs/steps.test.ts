@@ -71,9 +71,8 @@ function change(file: string, edit: (text: string) => string): void {
 
 /** The first start of a checkout; gives what it prints for the stranger who runs it. */
 async function startCopy(t: Test, checkout: string): Promise<{ url: string; token: string }> {
-  const child = spawn(process.execPath, ['src/main.ts', 'start', '--port', '0'], {
+  const child = spawn('env', ['-i', process.execPath, 'src/main.ts', 'start', '--port', '0'], {
     cwd: checkout,
-    env: {},
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(async () => {

@@ -12,7 +12,11 @@ const folder = fileURLToPath(new URL('../../examples/', import.meta.url))
 
 /** An example in a process of its own, gone when the test ends. `line` waits for the next line it prints that fits. */
 function startExample(t: Test, name: string, env: Record<string, string>) {
-  const child = spawn(process.execPath, [folder + name], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  // As a stranger runs it: spawned directly, it would get the hooks of the test runner.
+  const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`)
+  const child = spawn('env', ['-i', ...variables, process.execPath, folder + name], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
   t.teardown(async () => {
     child.kill()
