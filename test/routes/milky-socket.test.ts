@@ -33,7 +33,7 @@ t.test('the handshake', async (t) => {
   for (const [label, path, headers, status] of rows) {
     await t.rejects(
       openSocket(t, app.ws + path, { headers }),
-      { status } as object,
+      { message: `refused with ${status}` },
       `${label} is refused with ${status}`
     )
   }
@@ -82,7 +82,7 @@ t.test('a bot without a token on loopback', async (t) => {
   for (const [origin, isWelcome] of rows) {
     const handshake = openSocket(t, app.ws, { headers: origin === undefined ? {} : { origin } })
     if (isWelcome) await t.resolves(handshake, `the origin ${origin} is let in`)
-    else await t.rejects(handshake, { status: 403 }, `the origin ${origin} is refused`)
+    else await t.rejects(handshake, { message: 'refused with 403' }, `the origin ${origin} is refused`)
   }
 })
 
@@ -139,7 +139,7 @@ t.test('a bot whose token is replaced, or who is switched off, has to leave', as
   const { digestToken } = await import('../../src/secrets.ts')
   await foreign.replaceToken(10002, digestToken('new'), 1)
   t.match(await bot.closed, { code: 1008 })
-  await t.rejects(openSocket(t, `${app.ws}/?access_token=old`), { status: 403 })
+  await t.rejects(openSocket(t, `${app.ws}/?access_token=old`), { message: 'refused with 403' })
   t.equal(other.socket.readyState, WebSocket.OPEN)
   await foreign.disableAccount(10001, 1)
   t.match(await other.closed, { code: 1008 }, 'although the configuration still has its token')

@@ -1,0 +1,203 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { WebSocketServer, type WebSocket } from 'ws'
+import { startApp, text, type Running } from '../helpers/app.ts'
+import { wrapSocket, type TestSocket } from '../helpers/socket.ts'
+import { socketSuite, withSecondBot } from '../helpers/socket-suite.ts'
+
+interface Dialled extends TestSocket {
+  readonly request: IncomingMessage
+  /** Resolves when the gateway has asked, by a ping, whether everything up to this event has arrived. */
+  readonly asked: (eventId: number) => Promise<void>
+}
+
+interface BotServer {
+  readonly url: string
+  /** The next connection that was not taken yet; waits for it. */
+  readonly next: () => Promise<Dialled>
+  /** Connections that are open now, and the most that ever were at once. */
+  readonly open: () => number
+  readonly most: () => number
+  /** Answers the next handshakes with these statuses instead of letting them in. */
+  readonly refuse: (...statuses: number[]) => void
+}
+
+/** A program of a bot that waits to be dialled. */
+async function startBotServer(t: Test, { port = 0, autoPong = true } = {}): Promise<BotServer> {
+  const http = createServer()
+  const server = new WebSocketServer({ noServer: true, autoPong })
+  const waiting: Dialled[] = []
+  const refusals: number[] = []
+  let most = 0
+  let wake = (): void => {}
+
+  http.on('upgrade', (request, stream, head) => {
+    const status = refusals.shift()
+    if (status !== undefined) return void stream.end(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`)
+    server.handleUpgrade(request, stream, head, (socket: WebSocket) => {
+      waiting.push({ ...wrapSocket(socket), request, asked: watchPings(socket) })
+      most = Math.max(most, server.clients.size)
+      wake()
+    })
+  })
+  http.listen(port, '127.0.0.1')
+  await once(http, 'listening')
+  t.teardown(() => {
+    for (const socket of server.clients) socket.terminate()
+    http.close()
+  })
+  return {
+    url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    async next() {
+      for (;;) {
+        const connection = waiting.shift()
+        if (connection) return connection
+        await new Promise<void>((resolve) => (wake = resolve))
+      }
+    },
+    open: () => server.clients.size,
+    most: () => most,
+    refuse: (...statuses) => void refusals.push(...statuses)
+  }
+}
+
+function watchPings(socket: WebSocket): (eventId: number) => Promise<void> {
+  let last = ''
+  let wake = (): void => {}
+  socket.on('ping', (payload) => {
+    last = String(payload)
+    wake()
+  })
+  return async (eventId) => {
+    while (last !== `cursor ${eventId}`) await new Promise<void>((resolve) => (wake = resolve))
+  }
+}
+
+const lastEventId = (app: Running): Promise<number> => app.lactea.gateway.store.lastEventId()
+
+const say = (app: Running, words: string) =>
+  app.call('token-one', 'send_group_message', { group_id: 100001, message: text(words) })
+
+const heard = (frame: { data: { data: { message_id: string } } }): string => frame.data.data.message_id
+
+t.test('a bot that is dialled', async (t) => {
+  socketSuite(t, async (t, { bot = {}, limits = {} } = {}) => {
+    const server = await startBotServer(t)
+    const bots = withSecondBot({ ...bot, reverse_ws: [{ url: server.url }] })
+    const app = await startApp(t, { config: { bots, limits } })
+    return { app, bot: await server.next() }
+  })
+})
+
+t.test('the token is added to the query that the address has', async (t) => {
+  const server = await startBotServer(t)
+  const rows: [url: string, access_token: string | undefined, expected: string][] = [
+    [server.url, 'secret', '/?access_token=secret'],
+    [`${server.url}/bot`, undefined, '/bot'],
+    [`${server.url}/bot?room=1`, undefined, '/bot?room=1'],
+    [`${server.url}/bot?room=1&x=a%20b`, 'r&=+#', '/bot?room=1&x=a+b&access_token=r%26%3D%2B%23'],
+    [`${server.url}/bot?access_token=old&room=1`, 'new', '/bot?access_token=new&room=1']
+  ]
+  for (const [url, access_token, expected] of rows) {
+    const bots = withSecondBot({ reverse_ws: [{ url, ...(access_token && { access_token }) }] })
+    const app = await startApp(t, { config: { bots }, dir: t.testdir({}) })
+    const { request } = await server.next()
+    const { searchParams } = new URL(request.url ?? '', 'ws://host')
+    const wanted = new URL(expected, 'ws://host').searchParams
+    t.strictSame([...searchParams], [...wanted], expected)
+    t.equal(request.headers['x-self-id'], '10002')
+    await app.lactea.app.close()
+  }
+})
+
+t.test('dials again after every close, never twice at once, and tells what was missed', async (t) => {
+  const server = await startBotServer(t)
+  const bots = withSecondBot({ reverse_ws: [{ url: server.url }] })
+  const app = await startApp(t, { config: { bots } })
+  const endings: [label: string, end: (socket: WebSocket) => void][] = [
+    ['1000', (socket) => socket.close(1000)],
+    ['1008', (socket) => socket.close(1008, 'go away')],
+    ['abrupt', (socket) => socket.terminate()]
+  ]
+  let bot = await server.next()
+  let count = 0
+  for (const [label, end] of endings) {
+    await say(app, `heard ${label}`)
+    t.equal(heard(await bot.next()), `Group:100001:${++count}`)
+    // Our pong to this ping is on the way before the end of the connection.
+    await bot.asked(await lastEventId(app))
+    end(bot.socket)
+    await bot.closed
+    for (let index = 0; index < 5; index++) await say(app, `missed ${label}`)
+    bot = await server.next()
+    for (let index = 0; index < 5; index++) {
+      t.equal(heard(await bot.next()), `Group:100001:${++count}`, `${label}: in order, and none of the confirmed again`)
+    }
+  }
+  t.equal(server.most(), 1, 'one connection at a time')
+})
+
+t.test('dials again after handshakes that fail', async (t) => {
+  const server = await startBotServer(t)
+  server.refuse(401, 404)
+  const bots = withSecondBot({ reverse_ws: [{ url: server.url }] })
+  const app = await startApp(t, { config: { bots }, logLevel: 'warn' })
+  const bot = await server.next()
+  bot.send({ action: 'get_login_info', echo: 1 })
+  t.match(await bot.next(), { data: { status: 'ok', echo: 1 } })
+  t.match(app.lines.join(''), /401.*404/s, 'the operator reads why')
+})
+
+t.test('what was not confirmed is told again, also after a restart of the gateway', async (t) => {
+  const server = await startBotServer(t, { autoPong: false })
+  const dir = t.testdir()
+  const config = { bots: withSecondBot({ reverse_ws: [{ url: server.url }] }) }
+  const app = await startApp(t, { config, dir })
+  const bot = await server.next()
+  for (let index = 1; index <= 3; index++) {
+    await say(app, `word ${index}`)
+    t.equal(heard(await bot.next()), `Group:100001:${index}`)
+  }
+  bot.socket.pong('cursor 999999')
+  bot.socket.pong('nonsense')
+  await app.lactea.app.close()
+  t.match(await bot.closed, { code: 1001 })
+
+  const again = await startApp(t, { config, dir })
+  const back = await server.next()
+  for (let index = 1; index <= 3; index++) t.equal(heard(await back.next()), `Group:100001:${index}`)
+  const last = await lastEventId(again)
+  await back.asked(last)
+  back.socket.pong(`cursor ${last}`)
+  await say(again, 'word 4')
+  t.equal(heard(await back.next()), 'Group:100001:4')
+  await again.lactea.app.close()
+  await back.closed
+
+  await startApp(t, { config, dir })
+  const third = await server.next()
+  t.equal(heard(await third.next()), 'Group:100001:4', 'the confirmed ones are not repeated')
+})
+
+t.test('entries live independently of each other', async (t) => {
+  const [one, two] = [await startBotServer(t), await startBotServer(t)]
+  const bots = withSecondBot({ reverse_ws: [{ url: one.url }, { url: `${two.url}/other` }] })
+  const app = await startApp(t, { config: { bots } })
+  const [first, second] = [await one.next(), await two.next()]
+  first.socket.terminate()
+  await say(app, 'hello')
+  t.equal(heard(await second.next()), 'Group:100001:1')
+  t.equal(heard(await (await one.next()).next()), 'Group:100001:1')
+})
+
+t.test('stops while it waits for the next try', async (t) => {
+  const server = await startBotServer(t)
+  server.refuse(500)
+  const bots = withSecondBot({ reverse_ws: [{ url: server.url }] })
+  const app = await startApp(t, { config: { bots }, logLevel: 'warn' })
+  await app.logged('will dial again')
+  await app.lactea.app.close()
+  t.equal(server.open(), 0)
+})
