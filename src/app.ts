@@ -81,6 +81,9 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
   let isServing = true
   app.addHook('preClose', (done) => {
     isServing = false
+    // What is under way is answered; a client that then keeps its connection for later would hold up the end.
+    const sweep = setInterval(() => app.server.closeIdleConnections(), 100)
+    app.server.once('close', () => clearInterval(sweep))
     done()
   })
   app.addHook('onClose', async () => {
@@ -127,7 +130,12 @@ async function openGateway(config: Config, dir: string, log: Logger): Promise<Ga
 /** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */
 async function createIdentifyBot(config: Config, gateway: Gateway): Promise<IdentifyBot> {
   const { store, onError } = gateway
-  const create = async (): Promise<IdentifyBot> => createBotAuth(store, config.bots, await findOpenBot(config, gateway))
+  const create = async (): Promise<IdentifyBot> => {
+    const off = new Set((await store.listAccounts('bot')).filter((bot) => bot.isDisabled).map((bot) => bot.id))
+    // A token in the file is no way in for a bot that the command line has switched off.
+    const bots = config.bots.filter((bot) => !off.has(bot.id))
+    return createBotAuth(store, bots, await findOpenBot(config, gateway))
+  }
   let identify = await create()
   let renewing = Promise.resolve()
   store.onForeignChange(() => {

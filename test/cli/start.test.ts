@@ -171,7 +171,7 @@ void t.test('SIGTERM', async (t) => {
     await t.rejects(fetch(`${service.url}/health`), 'nobody new is let in')
     t.match(await call.finish(), { status: 200, body: { status: 'ok', data: { message_id: 'Group:100001:2' } } })
     t.strictSame(await exited, { code: 0, signal: null })
-    t.ok(performance.now() - startedAt < 10_000, 'sooner than docker stop kills')
+    t.ok(performance.now() - startedAt < 4000, 'and does not wait for idle connections')
 
     hook.answer(204)
     await startService(t, cwd)

@@ -1,0 +1,60 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { stringify } from 'yaml'
+import { buildApp } from '../../src/app.ts'
+import { loadConfig, type Config } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
+import { startApp } from '../helpers/app.ts'
+
+const log = createLogger('silent')
+
+function configured(t: Test, file: object): Config {
+  const cwd = t.testdir({})
+  writeFileSync(join(cwd, 'lactea.yaml'), stringify({ ...file, data: { dir: join(cwd, 'data') } }))
+  return loadConfig({ cwd, env: {} }).config
+}
+
+void t.test('buildApp', async (t) => {
+  t.test('leaves nothing open when it fails', async (t) => {
+    const config = configured(t, { bots: [{ id: 10001 }] })
+    const open = { ...config, server: { ...config.server, host: '0.0.0.0' } }
+    await t.rejects(buildApp(open, log), { message: /bot 10001 has no access token/ })
+    const { app } = await buildApp(config, log)
+    await app.close()
+  })
+
+  t.test('makes its welcome anew until it was shown, and never again', async (t) => {
+    const config = configured(t, {})
+    const first = await buildApp(config, log)
+    await first.app.close()
+    const second = await buildApp(config, log)
+    t.match(second.welcome, { botId: 10001, token: /^[\w-]{43}$/, setupCode: /^[A-Z2-9]{4}-[A-Z2-9]{4}$/ })
+    t.not(second.welcome?.token, first.welcome?.token)
+    t.equal(await second.gateway.store.countTokens(10001), 1)
+    await second.welcome?.markShown()
+    await second.app.close()
+    const third = await buildApp(config, log)
+    t.equal(third.welcome, undefined)
+    t.equal(await third.gateway.store.countTokens(10001), 1, 'the token that was shown stays')
+    await third.app.close()
+  })
+
+  t.test('takes a bot that is the only one without a token as open on loopback, and none of several', async (t) => {
+    const whoAmI = async (bots: object[]): Promise<number> => {
+      const app = await startApp(t, { config: { bots, provision: {} }, dir: t.testdir({}) })
+      const { http } = await app.call('whatever', 'get_login_info')
+      await app.lactea.app.close()
+      return http
+    }
+    t.equal(await whoAmI([{ id: 10001 }]), 200)
+    t.equal(await whoAmI([{ id: 10001 }, { id: 10002 }]), 403)
+    t.equal(await whoAmI([{ id: 10001, access_token: 'right' }]), 403)
+  })
+})
+
+void t.test('GET /health and /ready', async (t) => {
+  const app = await startApp(t)
+  t.strictSame(await (await fetch(`${app.url}/health`)).json(), { status: 'ok' })
+  t.strictSame(await (await fetch(`${app.url}/ready`)).json(), { status: 'ready' })
+})
