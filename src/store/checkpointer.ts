@@ -77,12 +77,11 @@ export function startCheckpointer({ path, holdWrites, onError }: CheckpointOptio
   return {
     async stop() {
       clearInterval(timer)
-      // From here on its end is waited for.
-      worker?.ref()
       await running
       if (!worker) return
       const last = worker
       const exited = new Promise((resolve) => last.once('exit', resolve))
+      last.ref()
       last.postMessage('close')
       await exited
     }
@@ -92,6 +91,7 @@ export function startCheckpointer({ path, holdWrites, onError }: CheckpointOptio
 function ask(worker: Worker): Promise<Checkpointed> {
   return new Promise((resolve) => {
     const onMessage = (answer: Checkpointed): void => {
+      worker.unref()
       worker.off('exit', onExit)
       resolve(answer)
     }
@@ -101,6 +101,8 @@ function ask(worker: Worker): Promise<Checkpointed> {
     }
     worker.once('message', onMessage)
     worker.once('exit', onExit)
+    // Writers may be held: the process must not end before they go on.
+    worker.ref()
     worker.postMessage('checkpoint')
   })
 }

@@ -885,12 +885,24 @@ export function listen(
   return {
     async next(count) {
       while (events.length < count) {
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
+        await awake(
+          new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        )
       }
       return events.splice(0, count)
     }
+  }
+}
+
+/** Waits for what a store does in the background, which by itself keeps no process alive. */
+export async function awake<T>(work: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 1000)
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
   }
 }
 
