@@ -1,12 +1,12 @@
 #!/bin/sh
 # Says hello as a bot and reads what was said in that chat.
-# LACTEA_URL=http://127.0.0.1:3000 LACTEA_TOKEN=<access token> examples/curl.sh <id of a friend>
+# MILKY_URL=http://127.0.0.1:3000 MILKY_TOKEN=<access token> examples/curl.sh <id of a friend>
 set -eu
 friend=${1:?say to whom: the id of an account}
 
 call() {
-  curl --silent --show-error --fail-with-body "${LACTEA_URL:-http://127.0.0.1:3000}/$1" \
-    --header "Authorization: Bearer ${LACTEA_TOKEN:-}" --header 'Content-Type: application/json' --data "$2"
+  curl --silent --show-error --fail-with-body "${MILKY_URL:-http://127.0.0.1:3000}/$1" \
+    --header "Authorization: Bearer ${MILKY_TOKEN:-}" --header 'Content-Type: application/json' --data "$2"
   echo
 }
 

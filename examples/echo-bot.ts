@@ -1,5 +1,5 @@
 // A bot that connects to the gateway: says back whatever it is told, in private chats and in groups.
-// LACTEA_URL=ws://127.0.0.1:3000/ LACTEA_TOKEN=<access token> node examples/echo-bot.ts
+// MILKY_URL=ws://127.0.0.1:3000/ MILKY_TOKEN=<access token> node examples/echo-bot.ts
 interface Message {
   user_id: number
   group_id?: number
@@ -7,8 +7,8 @@ interface Message {
 }
 type Frame = { self_id: number; data: { event_type?: string; status?: string; message?: string; data: Message } }
 
-const url = new URL(process.env.LACTEA_URL ?? 'ws://127.0.0.1:3000/')
-url.searchParams.set('access_token', process.env.LACTEA_TOKEN ?? '')
+const url = new URL(process.env.MILKY_URL ?? 'ws://127.0.0.1:3000/')
+url.searchParams.set('access_token', process.env.MILKY_TOKEN ?? '')
 let waitMs = 1000
 
 function connect(): void {

@@ -1,6 +1,6 @@
 // A bot that the gateway dials; calls and events are the same as in echo-bot.ts. Give its address to the gateway:
 // bots: [{ id: 10001, reverse_ws: [{ url: "ws://127.0.0.1:8082/", access_token: "secret" }] }]
-// PORT=8082 LACTEA_TOKEN=secret node examples/reverse-bot.ts
+// PORT=8082 MILKY_TOKEN=secret node examples/reverse-bot.ts
 import type { IncomingMessage } from 'node:http'
 import { WebSocketServer } from 'ws'
 
@@ -13,7 +13,7 @@ type Frame = { self_id: number; data: { event_type?: string; status?: string; me
 
 function isGateway({ req }: { req: IncomingMessage }): boolean {
   const token = new URL(req.url ?? '/', 'ws://bot').searchParams.get('access_token')
-  return token === (process.env.LACTEA_TOKEN ?? null)
+  return token === (process.env.MILKY_TOKEN ?? null)
 }
 
 const server = new WebSocketServer({

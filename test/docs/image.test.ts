@@ -76,7 +76,7 @@ t.test('docker-compose.yml gives the gateway a configuration that it takes', asy
   }
   const given = Object.entries({ ...imageEnvironment(), ...services.gateway?.environment })
   const env = Object.fromEntries(
-    given.map(([name, value]) => [name, String(value).replace(/\$\{LACTEA_TOKEN:\?.*\}/, 'a-token')])
+    given.map(([name, value]) => [name, String(value).replace(/\$\{MILKY_TOKEN:\?.*\}/, 'a-token')])
   )
   const { config } = loadConfig({ env, cwd: t.testdir() })
   t.match(config, {

@@ -64,7 +64,7 @@ const inGroup = { chat_id: 100001 }
 t.test('echo-bot.ts', async (t) => {
   t.test('answers a person', async (t) => {
     const app = await startApp(t)
-    const line = startExample(t, 'echo-bot.ts', { LACTEA_URL: `${app.ws}/`, LACTEA_TOKEN: 'token-one' })
+    const line = startExample(t, 'echo-bot.ts', { MILKY_URL: `${app.ws}/`, MILKY_TOKEN: 'token-one' })
     const alice = await signInAlice(t, app)
     await line(/^connected$/)
     say(alice, toBotOne, 'hello')
@@ -76,7 +76,7 @@ t.test('echo-bot.ts', async (t) => {
 
   t.test('comes back when its connection is cut', async (t) => {
     const app = await startApp(t)
-    const line = startExample(t, 'echo-bot.ts', { LACTEA_URL: `${app.ws}/`, LACTEA_TOKEN: 'token-one' })
+    const line = startExample(t, 'echo-bot.ts', { MILKY_URL: `${app.ws}/`, MILKY_TOKEN: 'token-one' })
     await line(/^connected$/)
     for (const socket of app.lactea.app.websocketServer.clients) socket.terminate()
     await line(/^not connected/)
@@ -94,8 +94,8 @@ t.test('echo-bot.ts', async (t) => {
     async (t) => {
       const app = await startApp(t, { config: { bots: world.bots.map((bot) => ({ ...bot, report_self: true })) } })
       const alice = await signInAlice(t, app)
-      const lines = ['token-one', 'token-two'].map((LACTEA_TOKEN) =>
-        startExample(t, 'echo-bot.ts', { LACTEA_URL: `${app.ws}/`, LACTEA_TOKEN })
+      const lines = ['token-one', 'token-two'].map((MILKY_TOKEN) =>
+        startExample(t, 'echo-bot.ts', { MILKY_URL: `${app.ws}/`, MILKY_TOKEN })
       )
       for (const line of lines) await line(/^connected$/)
       // Both bots have heard the first round before the second begins: an answer to an answer would be among these.
@@ -134,7 +134,7 @@ t.test('webhook-bot.ts', async (t) => {
 })
 
 t.test('reverse-bot.ts', async (t) => {
-  const address = await startListening(t, 'reverse-bot.ts', { LACTEA_TOKEN: 'r&=1' })
+  const address = await startListening(t, 'reverse-bot.ts', { MILKY_TOKEN: 'r&=1' })
   await t.rejects(openSocket(t, `ws://${address}/`), new Error('refused with 401'), 'lets nobody in without the token')
   await t.rejects(openSocket(t, `ws://${address}/?access_token=wrong`), new Error('refused with 401'))
 
@@ -166,7 +166,7 @@ t.test('curl.sh', async (t) => {
   }
 
   t.test('says hello and shows the history', async (t) => {
-    const { output, code } = await run({ LACTEA_URL: app.url, LACTEA_TOKEN: 'token-one' }, '10011')
+    const { output, code } = await run({ MILKY_URL: app.url, MILKY_TOKEN: 'token-one' }, '10011')
     t.equal(code, 0)
     const [sent, history] = output
       .trim()
@@ -180,13 +180,13 @@ t.test('curl.sh', async (t) => {
   })
 
   t.test('shows why it was refused and fails', async (t) => {
-    const { output, code } = await run({ LACTEA_URL: app.url, LACTEA_TOKEN: 'wrong' }, '10011')
+    const { output, code } = await run({ MILKY_URL: app.url, MILKY_TOKEN: 'wrong' }, '10011')
     t.not(code, 0)
     t.match(JSON.parse(output), { status: 'failed', retcode: -403 })
   })
 
   t.test('asks for whom to write to', async (t) => {
-    const { errors, code } = await run({ LACTEA_URL: app.url, LACTEA_TOKEN: 'token-one' })
+    const { errors, code } = await run({ MILKY_URL: app.url, MILKY_TOKEN: 'token-one' })
     t.not(code, 0)
     t.match(errors, 'say to whom')
   })
