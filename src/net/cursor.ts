@@ -9,13 +9,23 @@ export interface Cursor {
 
 export function createCursor(save: (eventId: number) => Promise<void>, onError: (err: unknown) => void): Cursor {
   let wanted = 0
-  let running: Promise<void> | undefined
+  let isRunning = false
+  let running = Promise.resolve()
 
   async function run(): Promise<void> {
-    let saved = 0
-    while (saved < wanted) {
-      saved = wanted
-      await save(saved)
+    isRunning = true
+    try {
+      let saved = 0
+      while (saved < wanted) {
+        saved = wanted
+        await save(saved)
+      }
+    } catch (err) {
+      // A position that cannot be written is written with the next one; at worst something is told twice.
+      onError(err)
+    } finally {
+      // In the same turn as the last look at `wanted`, or a position that comes in between would be forgotten.
+      isRunning = false
     }
   }
 
@@ -23,12 +33,7 @@ export function createCursor(save: (eventId: number) => Promise<void>, onError: 
     advance(eventId) {
       if (eventId <= wanted) return
       wanted = eventId
-      // A position that cannot be written is written with the next one; at worst something is told twice.
-      running ??= run()
-        .catch(onError)
-        .finally(() => {
-          running = undefined
-        })
+      if (!isRunning) running = run()
     },
     async settled() {
       await running
