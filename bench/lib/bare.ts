@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Pool } from 'undici'
+import { WebSocketServer, type RawData, type WebSocket } from 'ws'
+import { answerParent } from './ipc.ts'
+
+// The bare limits: the least that any gateway on the same library has to do. A process of its own, as the service.
+
+/** Parses the JSON that came and answers what it was told to. */
+async function serveHttp(answer: string): Promise<number> {
+  const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(answer) }
+  return listen(
+    createServer((request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        JSON.parse(Buffer.concat(chunks).toString('utf8'))
+        response.writeHead(200, headers).end(answer)
+      })
+    })
+  )
+}
+
+/** Answers each call with one `send`. */
+function serveCalls(data: object): Promise<number> {
+  return serveSockets((socket, frame) => {
+    const { echo } = JSON.parse(String(frame)) as { echo: unknown }
+    socket.send(
+      JSON.stringify({ post_type: 'action_response', self_id: 10001, data: { status: 'ok', retcode: 0, data, echo } })
+    )
+  })
+}
+
+/** What one socket says goes to all others: stringified once, one `send` each. */
+function serveFanOut(event: object): Promise<number> {
+  let said = 0
+  return serveSockets((socket, frame, all) => {
+    JSON.parse(String(frame))
+    const text = JSON.stringify({ ...event, said: said++ })
+    for (const other of all) if (other !== socket) other.send(text)
+  })
+}
+
+async function serveSockets(
+  onFrame: (socket: WebSocket, frame: RawData, all: Set<WebSocket>) => void
+): Promise<number> {
+  const server = createServer()
+  const sockets = new WebSocketServer({ server, perMessageDeflate: false })
+  sockets.on('connection', (socket) => {
+    socket.on('error', () => {})
+    socket.on('message', (frame) => onFrame(socket, frame, sockets.clients))
+  })
+  return listen(server)
+}
+
+/** Posts to all addresses over as many connections as the service uses, for some seconds. */
+async function post({ urls, body, connections, seconds }: Posting): Promise<number> {
+  const deadline = performance.now() + seconds * 1000
+  let count = 0
+  const pools = urls.map((url) => ({ url: new URL(url), pool: new Pool(new URL(url).origin, { connections }) }))
+  const headers = { 'content-type': 'application/json; charset=utf-8' }
+
+  async function keepPosting({ url, pool }: (typeof pools)[number]): Promise<void> {
+    while (performance.now() < deadline) {
+      const { body: answer } = await pool.request({ method: 'POST', path: url.pathname, headers, body })
+      await answer.dump()
+      count++
+    }
+  }
+
+  await Promise.all(pools.flatMap((entry) => Array.from({ length: connections }, () => keepPosting(entry))))
+  await Promise.all(pools.map(({ pool }) => pool.close()))
+  return count
+}
+
+export interface Posting {
+  readonly urls: readonly string[]
+  readonly body: string
+  /** Per address. */
+  readonly connections: number
+  readonly seconds: number
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+answerParent({ serveHttp, serveCalls, serveFanOut, post })
+process.channel?.ref()

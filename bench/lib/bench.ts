@@ -1,0 +1,33 @@
+/** What one measurement gave, by name. */
+export type Figures = Readonly<Record<string, number>>
+
+/** Of `performance` in words and as a number: `ratio` is service ÷ bare, any other figure is the service's own. */
+export interface Goal {
+  readonly figure: string
+  readonly atLeast?: number
+  readonly atMost?: number
+  readonly says: string
+}
+
+export interface Subjects {
+  readonly service: (seconds: number) => Promise<Figures>
+  /** The same load on the least that could answer it. */
+  readonly bare?: (seconds: number) => Promise<Figures>
+  readonly close: () => Promise<void>
+}
+
+export interface BenchOptions {
+  readonly profileDir: string | undefined
+}
+
+export interface Bench {
+  readonly name: string
+  /** What is measured, in a few words. */
+  readonly what: string
+  /** The figure that is compared with the bare limit, or is the result when there is none. */
+  readonly figure: string
+  readonly goals: readonly Goal[]
+  /** Each measurement starts from nothing, so there is nothing to warm up. */
+  readonly isCold?: boolean
+  readonly prepare: (options: BenchOptions) => Promise<Subjects>
+}
