@@ -1,0 +1,107 @@
+import type { Test } from 'tap'
+import { actions } from '../../src/actions/index.ts'
+import { createAccounts, type Accounts } from '../../src/core/accounts.ts'
+import type { Outcome } from '../../src/core/action.ts'
+import { createChats, type Chats } from '../../src/core/chats.ts'
+import { createDispatcher } from '../../src/core/dispatcher.ts'
+import type { GatewayEvent } from '../../src/core/event.ts'
+import { createGroups, type Groups } from '../../src/core/groups.ts'
+import type { DraftSegment } from '../../src/core/segment.ts'
+import type { Message, Store } from '../../src/core/store.ts'
+import { digestToken, passwords } from '../../src/secrets.ts'
+import { openSqliteStore } from '../../src/store/index.ts'
+
+/** Who is who in the group; the strangers are in no group and nobody's friend. */
+export const who = {
+  owner: 10001,
+  admin: 10002,
+  admin2: 10003,
+  member: 10004,
+  member2: 10005,
+  stranger: 10006,
+  /** A bot; in the group. */
+  bot: 10007,
+  /** A bot that is in nothing. */
+  lonelyBot: 10008
+} as const
+export const GROUP = 100001
+export const START = 1_700_000_000
+export const limits = { personText: 10, botText: 20, segments: 5 }
+
+export interface World {
+  readonly store: Store
+  readonly accounts: Accounts
+  readonly chats: Chats
+  readonly groups: Groups
+  /** Everything that happened since this was last asked for. */
+  readonly news: () => Promise<GatewayEvent[]>
+  readonly setTime: (time: number) => void
+  readonly sendTo: (senderId: number, chatId: number, ...segments: (string | DraftSegment)[]) => Promise<Message>
+  readonly writeTo: (senderId: number, peerId: number, text: string) => Promise<Message>
+  readonly dispatch: (callerId: number, action: string, params?: unknown) => Promise<Outcome>
+}
+
+/** The real rules on a real store in memory, with a clock that stands still until it is set. */
+export async function openWorld(t: Test): Promise<World> {
+  const store = await openSqliteStore({ path: ':memory:' })
+  t.teardown(() => store.close())
+  let time = START
+  const now = (): number => time
+  const accounts = createAccounts({ store, now, passwords, digest: digestToken })
+  const chats = createChats(store, now, limits)
+  const groups = createGroups(store, now)
+  const dispatcher = createDispatcher({
+    actions,
+    context: { accounts, chats, groups, store },
+    onBug: (err) => t.error(err),
+    newId: () => 'request'
+  })
+
+  for (const [name, id] of Object.entries(who))
+    await accounts.add({ id, kind: name.endsWith('ot') ? 'bot' : 'person', nickname: name })
+  await store.addGroup({
+    id: GROUP,
+    name: 'Group',
+    ownerId: who.owner,
+    adminIds: [who.admin, who.admin2],
+    memberIds: [who.member, who.member2, who.bot],
+    createdAt: START
+  })
+
+  let heard: GatewayEvent[] = []
+  store.onCommit((events) => heard.push(...events))
+
+  async function sendTo(
+    senderId: number,
+    chatId: number,
+    ...segments: readonly (string | DraftSegment)[]
+  ): Promise<Message> {
+    return chats.send({
+      chatId,
+      sender: await accounts.get(senderId),
+      segments: segments.map((segment) => (typeof segment === 'string' ? { type: 'text', text: segment } : segment))
+    })
+  }
+
+  return {
+    store,
+    accounts,
+    chats,
+    groups,
+    async news() {
+      // What was committed is told in the next turn.
+      await new Promise((resolve) => setImmediate(resolve))
+      const events = heard
+      heard = []
+      return events
+    },
+    setTime(next) {
+      time = next
+    },
+    sendTo,
+    async writeTo(senderId, peerId, text) {
+      return sendTo(senderId, await chats.openPrivate(await accounts.get(senderId), peerId), text)
+    },
+    dispatch: (accountId, action, params = {}) => dispatcher.dispatch(action, params, { accountId })
+  }
+}
