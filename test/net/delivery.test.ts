@@ -21,7 +21,14 @@ const until = async (isTrue: () => boolean): Promise<void> => {
   while (!isTrue()) await turn()
 }
 
+/** The waits between tries do not keep a process alive; in the gateway its server does. */
+function keepAlive(t: Test): void {
+  const timer = setInterval(() => {}, 60_000)
+  t.teardown(() => clearInterval(timer))
+}
+
 function start(t: Test, events: readonly GatewayEvent[], options: Partial<DeliveryOptions>) {
+  keepAlive(t)
   const saved: number[] = []
   const errors: Error[] = []
   const follower = follow(events)

@@ -5,8 +5,15 @@ import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { startDialer, type DialerOptions, type DialState } from '../../src/net/dialer.ts'
 
+/** The waits between tries do not keep a process alive; in the gateway its server does. */
+function keepAlive(t: Test): void {
+  const timer = setInterval(() => {}, 60_000)
+  t.teardown(() => clearInterval(timer))
+}
+
 /** A server that lets in or refuses as told, and a dialer that keeps calling it. */
 async function start(t: Test, options: Partial<DialerOptions> = {}) {
+  keepAlive(t)
   const http = createServer()
   const server = new WebSocketServer({ noServer: true })
   const handshakes: (number | ((socket: WebSocket) => void))[] = []

@@ -8,8 +8,15 @@ import { messageEvent, range } from '../helpers/events.ts'
 
 type ReadEvents = Store['readEvents']
 
+/** The waits between tries do not keep a process alive; in the gateway its server does. */
+function keepAlive(t: Test): void {
+  const timer = setInterval(() => {}, 60_000)
+  t.teardown(() => clearInterval(timer))
+}
+
 /** A log and a hub that speak of the same events; `follow` reads them as account 10002. */
 function start(t: Test) {
+  keepAlive(t)
   const bus = createMemoryBus()
   const hub = createHub({ bus, holdWrites: () => () => {}, onError: (err) => t.fail(String(err)) })
   t.teardown(hub.close)
