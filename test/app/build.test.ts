@@ -1,18 +1,16 @@
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { stringify } from 'yaml'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
 import { startApp } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 
 const log = createLogger('silent')
 
 function configured(t: Test, file: object): Config {
-  const cwd = t.testdir({})
-  writeFileSync(join(cwd, 'lactea.yaml'), stringify({ ...file, data: { dir: join(cwd, 'data') } }))
-  return loadConfig({ cwd, env: {} }).config
+  const cwd = makeDirectory(t, file)
+  return loadConfig({ cwd, env: {}, argv: { dataDir: join(cwd, 'data') } }).config
 }
 
 void t.test('buildApp', async (t) => {
@@ -42,7 +40,7 @@ void t.test('buildApp', async (t) => {
 
   t.test('takes a bot that is the only one without a token as open on loopback, and none of several', async (t) => {
     const whoAmI = async (bots: object[]): Promise<number> => {
-      const app = await startApp(t, { config: { bots, provision: {} }, dir: t.testdir({}) })
+      const app = await startApp(t, { config: { bots, provision: {} }, dir: makeDirectory(t) })
       const { http } = await app.call('whatever', 'get_login_info')
       await app.lactea.app.close()
       return http

@@ -1,15 +1,12 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { stringify } from 'yaml'
 import { text, world } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 import { runLactea, startService, type Finished, type Service } from '../helpers/service.ts'
 import { openSocket, type TestSocket } from '../helpers/socket.ts'
 
 /** The command line in a directory of its own: `await lactea('bot', 'list')`. */
 function atDirectory(t: Test, config?: object) {
-  const cwd = t.testdir({})
-  if (config) writeFileSync(join(cwd, 'lactea.yaml'), stringify(config))
+  const cwd = makeDirectory(t, config)
   const lactea = (...args: string[]): Promise<Finished> => runLactea(args, { cwd })
   const lacteaWith = (input: string, ...args: string[]): Promise<Finished> => runLactea(args, { cwd, input })
   return { cwd, lactea, lacteaWith }

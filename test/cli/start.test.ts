@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -8,24 +8,17 @@ import { DatabaseSync } from 'node:sqlite'
 import { text as readAll } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { stringify } from 'yaml'
 import { text, world } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 import { runLactea, startService } from '../helpers/service.ts'
 import { openSocket } from '../helpers/socket.ts'
 import { startWebhook } from '../helpers/webhook.ts'
 
 const runFile = promisify(execFile)
 
-/** A directory with this configuration in its lactea.yaml. */
-function directory(t: Test, config?: object): string {
-  const dir = t.testdir({})
-  if (config) writeFileSync(join(dir, 'lactea.yaml'), stringify(config))
-  return dir
-}
-
 void t.test('the first start', async (t) => {
   t.test('without any configuration prints what to try, and that works', async (t) => {
-    const cwd = directory(t)
+    const cwd = makeDirectory(t)
     const first = await startService(t, cwd)
     t.match(first.url, /^http:\/\/127\.0\.0\.1:\d+$/)
     for (const path of ['/chat', '/console']) {
@@ -52,7 +45,7 @@ void t.test('the first start', async (t) => {
   })
 
   t.test('keeps its files for their owner alone', async (t) => {
-    const cwd = directory(t)
+    const cwd = makeDirectory(t)
     await startService(t, cwd)
     const data = join(cwd, 'data')
     t.equal(statSync(data).mode & 0o777, 0o700)
@@ -62,7 +55,7 @@ void t.test('the first start', async (t) => {
   })
 
   t.test('that could not listen shows its secrets the next time', async (t) => {
-    const cwd = directory(t)
+    const cwd = makeDirectory(t)
     const { port } = await occupyPort(t)
     t.equal((await runLactea(['start', '--port', String(port)], { cwd })).code, 1)
     const next = await startService(t, cwd)
@@ -71,7 +64,7 @@ void t.test('the first start', async (t) => {
   })
 
   t.test('makes no bot when the configuration names one', async (t) => {
-    const cwd = directory(t, { bots: [{ id: 10005, access_token: 'token-five' }] })
+    const cwd = makeDirectory(t, { bots: [{ id: 10005, access_token: 'token-five' }] })
     const { printed } = await startService(t, cwd)
     t.notMatch(printed, /curl|10001/)
     t.match((await runLactea(['bot', 'list'], { cwd })).stdout, /^10005/)
@@ -88,23 +81,23 @@ void t.test('a start that cannot be is refused with one sentence', async (t) => 
 
   t.test('a port that is in use', async (t) => {
     const { port } = await occupyPort(t)
-    await refuses(t, ['--port', String(port)], directory(t), /is in use by another program.+--port/)
+    await refuses(t, ['--port', String(port)], makeDirectory(t), /is in use by another program.+--port/)
   })
 
   t.test('an address of another machine', async (t) => {
     const address = ['--port', '0', '--host', '192.0.2.1']
-    await refuses(t, address, directory(t), /192\.0\.2\.1.+is no address of this machine.+--host/)
+    await refuses(t, address, makeDirectory(t), /192\.0\.2\.1.+is no address of this machine.+--host/)
   })
 
   t.test('a public address while a bot has no token', async (t) => {
-    const cwd = directory(t, { bots: [{ id: 10001 }] })
+    const cwd = makeDirectory(t, { bots: [{ id: 10001 }] })
     await refuses(t, ['--port', '0', '--host', '0.0.0.0'], cwd, /bot 10001 has no access token.+lactea bot token 10001/)
     await runLactea(['bot', 'token', '10001'], { cwd })
     t.match((await startService(t, cwd, ['--host', '0.0.0.0'])).printed, /Lactea listens/)
   })
 
   t.test('a data directory on which another gateway runs', async (t) => {
-    const cwd = directory(t)
+    const cwd = makeDirectory(t)
     const first = await startService(t, cwd)
     await refuses(t, ['--port', '0'], cwd, /another gateway is running on the data directory .+--data-dir/)
     await first.kill('SIGKILL')
@@ -112,7 +105,7 @@ void t.test('a start that cannot be is refused with one sentence', async (t) => 
   })
 
   t.test('a configuration with mistakes', async (t) => {
-    const cwd = directory(t, { server: { prot: 3000 } })
+    const cwd = makeDirectory(t, { server: { prot: 3000 } })
     await refuses(t, [], cwd, /^lactea\.yaml:2: .*prot.+port/)
   })
 
@@ -123,18 +116,18 @@ void t.test('a start that cannot be is refused with one sentence', async (t) => 
   for (const [what, provision, says] of strangers)
     t.test(`provisioning of ${what} that names an unknown account`, async (t) => {
       const accounts = [{ id: 10011, kind: 'person', username: 'alice' }]
-      await refuses(t, ['--port', '0'], directory(t, { provision: { accounts, ...provision } }), says)
+      await refuses(t, ['--port', '0'], makeDirectory(t, { provision: { accounts, ...provision } }), says)
     })
 
   t.test('provisioning that contradicts the database', async (t) => {
-    const cwd = directory(t, { bots: [{ id: 10011, access_token: 'token' }] })
+    const cwd = makeDirectory(t, { bots: [{ id: 10011, access_token: 'token' }] })
     await runLactea(['user', 'add', 'alice', '--id', '10011'], { cwd })
     await refuses(t, ['--port', '0'], cwd, /account 10011 as a bot, but in the database it is a person/)
   })
 })
 
 void t.test('provisioning twice changes nothing', async (t) => {
-  const cwd = directory(t, world)
+  const cwd = makeDirectory(t, world)
   const dump = (): unknown => {
     const db = new DatabaseSync(join(cwd, 'data', 'lactea.db'), { readOnly: true })
     const tables = ['accounts', 'friendships', 'chats', 'members', 'stays', 'events', 'messages', 'tokens']
@@ -153,7 +146,7 @@ void t.test('SIGTERM', async (t) => {
     const hook = await startWebhook(t)
     hook.answer(() => {})
     const [one, two] = world.bots
-    const cwd = directory(t, { ...world, bots: [one, { ...two, webhooks: [{ url: hook.url, timeout: '60s' }] }] })
+    const cwd = makeDirectory(t, { ...world, bots: [one, { ...two, webhooks: [{ url: hook.url, timeout: '60s' }] }] })
     const service = await startService(t, cwd)
     const bot = await openSocket(t, `${service.ws}/?access_token=token-one`)
     const person = await openSocket(t, `${service.ws}/ws?token=${await signIn(service.url)}`)
@@ -180,7 +173,7 @@ void t.test('SIGTERM', async (t) => {
   })
 
   t.test('a second one ends it at once', async (t) => {
-    const service = await startService(t, directory(t, world))
+    const service = await startService(t, makeDirectory(t, world))
     const bot = await openSocket(t, `${service.ws}/?access_token=token-one`)
     const call = await beginCall(`${service.url}/get_login_info`, '{"never":"finished"}')
     void service.kill('SIGTERM')

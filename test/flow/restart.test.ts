@@ -1,13 +1,12 @@
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
 import { WebSocketServer } from 'ws'
-import { stringify } from 'yaml'
 import { text, world } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 import { startService, type Service } from '../helpers/service.ts'
 import { startWebhook } from '../helpers/webhook.ts'
 
@@ -20,8 +19,7 @@ void t.test('what was answered survives kill -9, and reaches every receiver', { 
   const reverse = await startReverseBot(t)
   const [one, two] = world.bots
   const bots = [one, { ...two, webhooks: [{ url: hook.url }], reverse_ws: [{ url: reverse.url }] }]
-  const cwd = t.testdir({})
-  writeFileSync(join(cwd, 'lactea.yaml'), stringify({ ...world, bots, log: { level: 'error' } }))
+  const cwd = makeDirectory(t, { ...world, bots, log: { level: 'error' } })
 
   const answered = new Map<string, string>()
   for (let round = 1; round <= KILLS; round++) {

@@ -45,11 +45,15 @@ export interface Service {
 /** `lactea start` in a process of its own, on a free port unless `args` say otherwise; killed when the test ends. */
 export async function startService(t: Test, cwd: string, args: readonly string[] = []): Promise<Service> {
   const child = spawnLactea(['start', '--port', '0', ...args], cwd)
-  t.teardown(() => child.kill('SIGKILL'))
   const exited = once(child, 'close').then(([code, signal]) => ({
     code: code as number | null,
     signal: signal as NodeJS.Signals | null
   }))
+  // Its files cannot be removed while it still writes.
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    return exited
+  })
   let printed = ''
   let logged = ''
   child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (printed += chunk))
