@@ -234,5 +234,6 @@ export interface Store {
   readonly setMeta: (key: string, value: string) => Promise<void>
   /** Rejects when the database cannot be read or written. */
   readonly ping: () => Promise<void>
+  /** Writes what waits, then ends; a second call waits for the same end. */
   readonly close: () => Promise<void>
 }

@@ -57,6 +57,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const foreignListeners = new Set<() => void>()
   let lastTold = events.lastId()
   let seenVersion = readDataVersion()
+  let closed: Promise<void> | undefined
 
   const writer = createWriter(db, { onBegin: forgetWhenForeign, onDurable: tell, onRollback: forgetAll })
   const isShared = path !== ':memory:' && !isShort
@@ -114,6 +115,13 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     } catch (err) {
       onError(err)
     }
+  }
+
+  async function close(): Promise<void> {
+    clearInterval(poll)
+    writer.close()
+    await checkpointer?.stop()
+    db.close()
   }
 
   function subscribe<T>(set: Set<T>, listener: T): Undo {
@@ -192,12 +200,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       write(() => {
         one.get()
       }, PING_PATIENCE_MS),
-    async close() {
-      clearInterval(poll)
-      writer.close()
-      await checkpointer?.stop()
-      db.close()
-    }
+    close: () => (closed ??= close())
   }
   return store
 }

@@ -6,7 +6,7 @@ import { storeSuite } from '../suites/store.ts'
 t.test('SQLite in memory', async (t) => {
   storeSuite(t, async (t) => {
     const store = await openSqliteStore({ path: ':memory:' })
-    t.teardown(() => store.close().catch(() => {}))
+    t.teardown(() => store.close())
     return store
   })
 })
@@ -17,7 +17,7 @@ t.test('SQLite on a file', async (t) => {
     // Asked for before the directory, so that the store is closed when the directory is removed.
     t.teardown(() => close())
     const store = await openSqliteStore({ path: join(t.testdir(), 'lactea.db'), onError: (err) => t.error(err) })
-    close = () => store.close().catch(() => {})
+    close = () => store.close()
     return store
   })
 })

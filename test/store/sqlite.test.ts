@@ -374,7 +374,7 @@ function place(t: Test): Place {
   const stores: Store[] = []
   // Asked for before the directory, so that the stores are closed when the directory is removed.
   t.teardown(async () => {
-    for (const store of stores) await store.close().catch(() => {})
+    for (const store of stores) await store.close()
   })
   const path = joinPath(t.testdir(), 'lactea.db')
   return {

@@ -785,6 +785,7 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
     t.equal(await refusal(addAccount(store)), 'unavailable')
     t.equal((await added).length, 300)
     await closed
+    await store.close()
     release()
     await turns(3)
   })
