@@ -54,7 +54,9 @@ export function createFollower(options: FollowerOptions): Follower {
   async function readPage(): Promise<void> {
     // Live first, then read: what is committed in between is seen twice rather than never.
     isLive = true
-    const page = await store.readEvents(accountId, position, PAGE).catch((err: unknown) => void onError(err))
+    const page = await store.readEvents(accountId, position, PAGE).catch((err: unknown) => {
+      onError(err)
+    })
     if (!page) {
       // Who follows is there for weeks; a database that is busy for a moment must not end it.
       isLive = false

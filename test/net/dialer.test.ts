@@ -65,7 +65,7 @@ async function start(t: Test, options: Partial<DialerOptions> = {}) {
     most: () => most,
     undone: () => undone,
     states,
-    async until(isTrue: () => boolean): Promise<void> {
+    until: async (isTrue: () => boolean): Promise<void> => {
       while (!isTrue()) await new Promise<void>((resolve) => (wake = resolve))
     },
     waits: () => states.flatMap((state) => (state.state === 'closed' ? [state.waitMs] : []))

@@ -38,11 +38,11 @@ function start(t: Test) {
     reads,
     errors,
     readEvents,
-    append(events: readonly GatewayEvent[]): void {
+    append: (events: readonly GatewayEvent[]): void => {
       log.push(...events)
       bus.publish(events)
     },
-    follow(options: Partial<FollowerOptions> = {}): Follower {
+    follow: (options: Partial<FollowerOptions> = {}): Follower => {
       const follower = createFollower({
         store: { readEvents },
         hub,
