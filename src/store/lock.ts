@@ -2,6 +2,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { isBusy } from './result-codes.ts'
 
+/** A connection that nobody refers to any more is closed by the garbage collector, and its lock with it. */
+const held = new Set<DatabaseSync>()
+
 /**
  * Makes sure that one gateway at a time works on a data directory: two would deliver every webhook twice.
  * The lock is the operating system's on an open file, so it ends with the process, however that ends.
@@ -20,5 +23,8 @@ export function lockDirectory(dir: string): () => void {
       { cause: err }
     )
   }
-  return () => db.close()
+  held.add(db)
+  return () => {
+    if (held.delete(db)) db.close()
+  }
 }
