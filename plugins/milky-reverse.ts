@@ -105,7 +105,7 @@ export async function milkyReverse(
     }
   })
 
-  app.addHook('onClose', async () => {
+  app.stops.add(async () => {
     await Promise.race([serving?.finish(), delay(FINISH_MS, undefined, { ref: false })])
     await dialer.stop()
     await cursor.settled()

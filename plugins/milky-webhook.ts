@@ -30,7 +30,7 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
   const agent = new Agent({ connections: PARALLEL, pipelining: 1, connect: { timeout: target.timeout } })
   const cursor = cursorName('webhook', bot.id, target.url)
   const headers = {
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': 'application/json',
     'x-self-id': String(bot.id),
     'user-agent': 'lactea',
     ...(target.access_token && { authorization: `Bearer ${target.access_token}` })
@@ -96,9 +96,9 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
     onError: (err) => log.warn({ err }, 'webhook delivery failed, will try again')
   })
 
-  app.addHook('onClose', async () => {
+  app.stops.add(async () => {
     await delivery.stop()
-    await agent.close()
+    await agent.destroy()
   })
 }
 

@@ -1,11 +1,12 @@
 import { resolve, join } from 'node:path'
 import underPressure from '@fastify/under-pressure'
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
 import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
 import rateLimit from '../plugins/rate-limit.ts'
+import stops from '../plugins/stops.ts'
 import websocket from '../plugins/websocket.ts'
 import { frontPage } from '../routes/front-page.ts'
 import { health } from '../routes/health.ts'
@@ -76,7 +77,12 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
     trustProxy: config.server.trusted_proxies.length > 0 ? config.server.trusted_proxies : false,
     bodyLimit: 1024 * 1024,
     requestTimeout: 60_000,
-    http: { headersTimeout: 30_000 }
+    http: { headersTimeout: 30_000 },
+    // A path that cannot be decoded or is too long never reaches a door.
+    frameworkErrors: (err, _request, reply: FastifyReply) => {
+      const status = err.statusCode ?? 400
+      void reply.code(status).send({ status: 'failed', retcode: -status, message: err.message })
+    }
   })
   let isServing = true
   app.addHook('preClose', (done) => {
@@ -92,6 +98,7 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
   })
 
   await app.register(errors)
+  await app.register(stops)
   await app.register(websocket)
   await app.register(rateLimit, { limits: config.limits })
   await app.register(health, { gateway, isServing: () => isServing })

@@ -6,7 +6,7 @@ import type { Follower } from './follower.ts'
 
 export interface DeliveryOptions {
   readonly follower: Follower
-  /** One try; rejects when it failed. `attempt` is 1 for the first. The signal ends when the delivery is stopped. */
+  /** One try; rejects when it failed. `attempt` is 1 for the first. The signal cuts it off when it outlives the stop for too long. */
   readonly deliver: (event: GatewayEvent, attempt: number, signal: AbortSignal) => Promise<void>
   /** Stores that everything up to this event is delivered. */
   readonly saveCursor: (eventId: number) => Promise<void>
@@ -16,18 +16,21 @@ export interface DeliveryOptions {
   /** Events that may be under way or wait behind a failing one. */
   readonly window?: number
   readonly retry?: { readonly firstMs: number; readonly maxMs: number }
+  /** How long tries under way may take after the stop. */
+  readonly graceMs?: number
 }
 
 /**
  * Gives events to one receiver, at least once, in order within each chat, several chats side by side, until each is
  * taken. The cursor moves when nothing before it is open any more, so a restart begins with what is not delivered.
- * Gives back its stop, which resolves when the tries under way have ended.
+ * Gives back its stop, which begins no more tries and resolves when those under way have ended, or were cut off.
  */
 export function startDelivery(options: DeliveryOptions): { stop: () => Promise<void> } {
-  const { follower, deliver, saveCursor, onError, concurrency = 8, window = 256 } = options
+  const { follower, deliver, saveCursor, onError, concurrency = 8, window = 256, graceMs = 3000 } = options
   const retry = options.retry ?? { firstMs: 1000, maxMs: 60_000 }
-  const abort = new AbortController()
-  const { signal } = abort
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const cutting = new AbortController()
   const cursor = createCursor(saveCursor, onError)
   const open: { id: number; isDone: boolean }[] = []
   const lanes = new Map<number, Promise<void>>()
@@ -54,7 +57,7 @@ export function startDelivery(options: DeliveryOptions): { stop: () => Promise<v
       const leave = await slots.enter()
       try {
         if (signal.aborted) return
-        await deliver(event, attempt, signal)
+        await deliver(event, attempt, cutting.signal)
         slots.setFailing(false)
         settle(entry)
         return
@@ -82,11 +85,14 @@ export function startDelivery(options: DeliveryOptions): { stop: () => Promise<v
 
   return {
     async stop() {
-      abort.abort()
+      stopping.abort()
       follower.close()
       onSpace()
+      // What a receiver is just taking is better finished than told again after the next start.
+      const deadline = setTimeout(() => cutting.abort(), graceMs)
       await pumping
       await Promise.all(lanes.values())
+      clearTimeout(deadline)
       await cursor.settled()
     }
   }

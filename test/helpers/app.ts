@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp, type Lactea } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
+import { makeDirectory } from './directory.ts'
 import { createLogger, type LogLevel } from '../../src/log.ts'
 import { stringify } from 'yaml'
 import { writeFileSync } from 'node:fs'
@@ -53,7 +54,7 @@ export interface StartOptions {
 /** A running gateway on a free port, built from a real configuration file; gone when the test ends. */
 export async function startApp(
   t: Test,
-  { config = {}, dir = t.testdir(), logLevel = 'silent' }: StartOptions = {}
+  { config = {}, dir = makeDirectory(t), logLevel = 'silent' }: StartOptions = {}
 ): Promise<Running> {
   const file = join(dir, 'lactea.yaml')
   const given = { ...world, ...config, server: { ...config.server, port: 0 }, data: { dir: join(dir, 'data') } }
