@@ -100,13 +100,12 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
         seq,
         operatorId,
         time: now(),
-        check(message, kind, roles) {
+        check(message, kind, operatorRole) {
           if (message.senderId === operatorId) return
           if (kind === 'private') throw new ActionError('forbidden', 'only the sender can recall a private message')
-          // A sender who has left is below every admin, but their words are not everybody's to take away.
-          if (rank(roles.operator) < rank('admin') || rank(roles.operator) <= rank(roles.sender)) {
-            throw new ActionError('forbidden', 'only the sender, or an admin above the sender, can recall this message')
-          }
+          // IM-Suite 2.3 "message.delete": the sender, or owner and admins, whoever the sender is.
+          if (rank(operatorRole) < rank('admin'))
+            throw new ActionError('forbidden', 'only the sender, the owner and the admins can recall this message')
         }
       })
     }

@@ -115,11 +115,7 @@ export interface RecallOrder {
   readonly operatorId: number
   readonly time: number
   /** `operatorRole` is absent when the operator is not in the chat. */
-  readonly check: (
-    message: Message,
-    chatKind: 'private' | 'group',
-    roles: { sender: Role | undefined; operator: Role | undefined }
-  ) => void
+  readonly check: (message: Message, chatKind: 'private' | 'group', operatorRole: Role | undefined) => void
 }
 
 export interface MessagePage {

@@ -172,8 +172,8 @@ t.test('who may recall', async (t) => {
     { operator: 'member', sender: 'member2', outcome: 'forbidden' },
     { operator: 'member', sender: 'admin', outcome: 'forbidden' },
     { operator: 'admin', sender: 'member', outcome: 'accepted' },
-    { operator: 'admin', sender: 'admin2', outcome: 'forbidden' },
-    { operator: 'admin', sender: 'owner', outcome: 'forbidden' },
+    { operator: 'admin', sender: 'admin2', outcome: 'accepted' },
+    { operator: 'admin', sender: 'owner', outcome: 'accepted' },
     { operator: 'owner', sender: 'admin', outcome: 'accepted' },
     { operator: 'owner', sender: 'owner', outcome: 'accepted' }
   ] as const

@@ -511,11 +511,11 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
           seq: 2,
           operatorId: 10002,
           time: NOW,
-          check: (message, kind, of) => roles.push([message.id, kind, of.sender, of.operator])
+          check: (message, kind, operatorRole) => roles.push([message.id, kind, operatorRole])
         })
       await recall()
       await recall()
-      t.strictSame(roles, Array(2).fill([two.id, 'group', 'owner', 'member']))
+      t.strictSame(roles, Array(2).fill([two.id, 'group', 'member']))
       t.equal(await store.findMessage(id, 2), undefined)
       t.strictSame(await store.findPosition(two.id), { chatId: id, seq: 2 })
       t.strictSame(await store.listMessages({ chatId: id, limit: 10 }), [one, three])
