@@ -28,9 +28,24 @@ export interface ConnectionOptions {
 /** How long a peer may take to answer our close frame before the TCP connection is cut. */
 const CLOSE_GRACE_MS = 2000
 
+const corked = new Set<Socket>()
+
+/** What is sent to a socket within one turn of the event loop goes out in one write. */
+function cork(stream: Socket): void {
+  if (corked.has(stream)) return
+  if (corked.size === 0) setImmediate(uncorkAll)
+  corked.add(stream)
+  stream.cork()
+}
+
+function uncorkAll(): void {
+  for (const stream of corked) stream.uncork()
+  corked.clear()
+}
+
 export function createConnection({ socket, stream, maxQueuedBytes, onError, onSlow }: ConnectionOptions): Connection {
-  let isCorked = false
   let isClosing = false
+  let isSlow = false
   /** Resolved whenever the last frame of a dialled socket has left. */
   let onFlushed: (() => void)[] = []
   // Without a listener an error on any socket ends the process.
@@ -45,17 +60,6 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
     const timer = setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
     timer.unref()
     socket.once('close', () => clearTimeout(timer))
-  }
-
-  /** What is sent within one turn of the event loop goes out in one write. */
-  function cork(to: Socket): void {
-    if (isCorked) return
-    isCorked = true
-    to.cork()
-    setImmediate(() => {
-      isCorked = false
-      to.uncork()
-    })
   }
 
   function flushed(): void {
@@ -82,7 +86,9 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
       if (isClosing || socket.readyState !== WebSocket.OPEN) return
       const queued = queuedBytes()
       if (frame.isEphemeral && queued > maxQueuedBytes / 4) return
-      if (queued > maxQueuedBytes) {
+      if (queued > maxQueuedBytes && !isSlow) {
+        // Whoever is told may still send a last word.
+        isSlow = true
         onSlow?.()
         close(CLOSE.slow)
         return

@@ -106,14 +106,17 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
 }
 
 function createFrameOf(event: GatewayEvent): FrameOf {
-  const known = new Map<Codec, Map<number, Frame | undefined>>()
+  const known = new Map<Codec, { views: Map<number, Frame | undefined>; last: Frame | undefined }>()
   return (codec, viewerId) => {
-    const views = known.get(codec) ?? new Map<number, Frame | undefined>()
-    known.set(codec, views)
+    let entry = known.get(codec)
+    if (!entry) known.set(codec, (entry = { views: new Map(), last: undefined }))
+    const { views, last } = entry
     if (views.has(viewerId)) return views.get(viewerId)
     const text = codec.encodeEvent(event, viewerId)
-    const frame = text === undefined ? undefined : createFrame(text)
+    // Where all see the same text they get the same bytes.
+    const frame = text === undefined ? undefined : text === last?.text ? last : createFrame(text)
     views.set(viewerId, frame)
+    entry.last = frame
     return frame
   }
 }

@@ -58,6 +58,27 @@ for (const isRaw of [true, false]) {
       t.equal((await once(client, 'close'))[0], 1008)
     })
 
+    t.test('lets a last word through to a slow reader', async (t) => {
+      const { server, client, stream } = await openPair(t)
+      const connection = createConnection({
+        socket: server,
+        ...(isRaw && { stream }),
+        maxQueuedBytes: MAX,
+        onError: () => {},
+        onSlow: () => connection.send(createFrame('farewell'))
+      })
+      client.pause()
+      while (connection.isOpen()) {
+        connection.send(FRAME)
+        await new Promise(setImmediate)
+      }
+      let last = ''
+      client.on('message', (data) => (last = String(data)))
+      client.resume()
+      t.equal((await once(client, 'close'))[0], 1008)
+      t.equal(last, 'farewell')
+    })
+
     t.test('cuts a slow reader that never answers the close', async (t) => {
       const { server, client, connection } = await open(t)
       client.pause()
