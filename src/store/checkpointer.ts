@@ -19,7 +19,8 @@ const LONG = 4096
  * it never reaches the end either; so when the log is long, the rest is moved while writes are held.
  */
 export function startCheckpointer({ path, holdWrites, onError }: CheckpointOptions): { stop: () => Promise<void> } {
-  let worker: Worker | undefined = startWorker()
+  /** Started when there is something to move. */
+  let worker: Worker | undefined
   let running: Promise<void> | undefined
   /** When the log was last written to, as far as it was moved. */
   let movedTo = 0
