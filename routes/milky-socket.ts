@@ -30,10 +30,14 @@ export async function milkySocket(
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (!request.ws) return
     const tokens = tokensOf(request)
-    const wait = await app.budgets.upgrade(request)
+    const identity = await identifyBot(tokens)
+    // Bots that come back all at once after a restart are known; only strangers have to be patient.
+    const wait =
+      typeof identity === 'object'
+        ? await app.budgets.http(request, `bot ${identity.accountId}`)
+        : await app.budgets.upgrade(request)
     if (wait !== undefined)
       return refuse(reply.header('retry-after', wait), 429, `too many connections; try again in ${wait} s`)
-    const identity = await identifyBot(tokens)
     if (identity === 'missing') return refuse(reply, 401, 'no access token: connect to /?access_token=<access_token>')
     if (identity === 'wrong') return refuse(reply, 403, 'this access token is not known')
     // Without a token, any page that a person opens could speak for the bot.

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { startApp, text, world, type Running } from '../helpers/app.ts'
@@ -53,13 +54,19 @@ t.test('the handshake', async (t) => {
 
 t.test('too many handshakes are refused with 429', async (t) => {
   const app = await startApp(t, { config: { limits: { upgrade_rate: 1 } } })
-  await attachSecond(t, app)
-  const socket = new WebSocket(`${app.ws}/?access_token=token-two`)
-  socket.on('error', () => {})
-  const [, response] = await once(socket, 'unexpected-response')
+  const knock = async (token: string): Promise<IncomingMessage> => {
+    const socket = new WebSocket(`${app.ws}/?access_token=${token}`)
+    socket.on('error', () => {})
+    const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
+    response.resume()
+    return response
+  }
+  t.equal((await knock('guess-one')).statusCode, 403)
+  const response = await knock('guess-two')
   t.equal(response.statusCode, 429)
   t.match(response.headers['retry-after'], /^\d+$/)
-  response.resume()
+  for (let index = 0; index < 3; index++) await attachSecond(t, app)
+  t.pass('who has a token comes in all the same')
 })
 
 t.test('a bot without a token on loopback', async (t) => {
