@@ -1,7 +1,7 @@
 /** What one measurement gave, by name. */
 export type Figures = Readonly<Record<string, number>>
 
-/** Of `performance` in words and as a number: `ratio` is service ÷ bare, any other figure is the service's own. */
+/** What a figure should be, in words and as a number: `ratio` is service ÷ bare, any other figure is the service's own. */
 export interface Goal {
   readonly figure: string
   readonly atLeast?: number
