@@ -26,7 +26,8 @@ export function digestToken(token: string): Buffer {
 /** argon2id with the parameters of OWASP's first choice: 19 MiB, two passes; runs in the thread pool. */
 export const passwords: PasswordHasher = {
   hash: (password) => argon2(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 }),
-  verify: (hashed, password) => verify(hashed, password)
+  verify: (hashed, password) => verify(hashed, password),
+  decoy: '$argon2id$v=19$m=19456,t=2,p=1$3VVsfPppUClv54KT2eb7jg$1ApJ3ReNTqw+13gbz6OiItdIp0UrwmQi28whZfq7oZI'
 }
 
 /** The data directory, made for its owner alone. */

@@ -248,7 +248,10 @@ export const Limits = section(
     maim_legacy_frame: size(104_857_600, 'Largest frame from a maim legacy client, as in the real server.'),
     connection_buffer: size(4 * MiB, 'Unsent bytes of one connection before it is cut off as slow.'),
     http_rate: count(60_000, 'Requests per minute of one token or address.'),
-    upgrade_rate: count(600, 'WebSocket handshakes per minute of one address; bots with a valid token count as requests.'),
+    upgrade_rate: count(
+      600,
+      'WebSocket handshakes per minute of one address; bots with a valid token count as requests.'
+    ),
     login_rate: count(10, 'Sign-ins per minute of one address.'),
     frame_rate: count(500, 'Frames per second on one socket of a bot.'),
     im_frame_rate: count(20, 'Frames per second on one socket of a person.'),

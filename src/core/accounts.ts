@@ -5,6 +5,8 @@ import type { Account, Friend, NewAccount, Store } from './store.ts'
 export interface PasswordHasher {
   readonly hash: (password: string) => Promise<string>
   readonly verify: (hash: string, password: string) => Promise<boolean>
+  /** A hash that costs as much to check as any other, of a password that nobody has. */
+  readonly decoy: string
 }
 
 export interface Login {
@@ -42,9 +44,6 @@ export interface AccountsOptions {
 export const MIN_PASSWORD_LENGTH = 6
 
 export function createAccounts({ store, now, passwords, digest }: AccountsOptions): Accounts {
-  // Checked when the name is unknown, so that the time of the answer does not tell which names exist.
-  let decoy: Promise<string> | undefined
-
   async function hashOf(password: string): Promise<string> {
     if (password.length < MIN_PASSWORD_LENGTH) {
       throw new ActionError('invalid', `a password has at least ${MIN_PASSWORD_LENGTH} characters`, {
@@ -70,8 +69,8 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
 
     async signIn({ username, phone, password }) {
       const found = await store.findAccountByLogin({ username, phone })
-      decoy ??= passwords.hash('nobody has this password')
-      const isRight = await passwords.verify(found?.passwordHash ?? (await decoy), password)
+      // Checked when the name is unknown too, so that the time of the answer does not tell which names exist.
+      const isRight = await passwords.verify(found?.passwordHash ?? passwords.decoy, password)
       return found?.passwordHash && isRight && !found.isDisabled ? found : undefined
     },
 

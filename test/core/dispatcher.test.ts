@@ -164,7 +164,7 @@ t.test('a mistake in an action', async (t) => {
     const world = await openWorld(t)
     const dispatcher = dispatcherOf(world, actions, reported)
     await world.store.close()
-    const outcome = await dispatcher.dispatch('get_login_info', {}, { accountId: who.owner })
+    const outcome = await dispatcher.dispatch('get_group_list', {}, { accountId: who.owner })
     t.match(outcome, { ok: false, error: { reason: 'internal' } })
     t.equal(reported.length, 1)
   })

@@ -53,11 +53,22 @@ export function accountQueries(db: DatabaseSync) {
   const deleteSessions = db.prepare('delete from sessions where account_id = ?')
   const deleteStaleSessions = db.prepare('delete from sessions where expires_at < ?')
 
-  const refs = new Map<number, AccountRef>()
+  const known = new Map<number, { readonly account: Account; readonly ref: AccountRef }>()
 
-  function find(id: number): Account | undefined {
-    return toAccount(byId.get(id))
+  /** Remembered, since every call asks for its caller and every event names its sender. */
+  function recall(id: number): { account: Account; ref: AccountRef } | undefined {
+    const entry = known.get(id)
+    if (entry) return entry
+    const account = toAccount(byId.get(id))
+    // Who is not there is not remembered: it may be made a moment later.
+    if (!account) return undefined
+    if (known.size >= 10_000) known.clear()
+    const found = { account, ref: { id, nickname: account.nickname, avatarUrl: account.avatarUrl } }
+    known.set(id, found)
+    return found
   }
+
+  const find = (id: number): Account | undefined => recall(id)?.account
 
   return {
     find,
@@ -74,20 +85,9 @@ export function accountQueries(db: DatabaseSync) {
 
     list: (kind: 'person' | 'bot') => byKind.all(kind).map((row) => toAccount(row) as Account),
 
-    /** Remembered, since every event names its sender. */
-    ref(id: number): AccountRef {
-      const known = refs.get(id)
-      if (known) return known
-      const row = byId.get(id) as AccountRow | undefined
-      // Not remembered: it may be made a moment later.
-      if (!row) return { id, nickname: '', avatarUrl: '' }
-      const ref = { id, nickname: row.nickname, avatarUrl: row.avatar_url }
-      if (refs.size >= 10_000) refs.clear()
-      refs.set(id, ref)
-      return ref
-    },
+    ref: (id: number): AccountRef => recall(id)?.ref ?? { id, nickname: '', avatarUrl: '' },
 
-    forget: () => refs.clear(),
+    forget: () => known.clear(),
 
     add(account: NewAccount): Account {
       const id = account.id ?? (nextId.get() as { id: number }).id
@@ -112,7 +112,7 @@ export function accountQueries(db: DatabaseSync) {
 
     setNickname(id: number, nickname: string): void {
       rename.run(nickname, id)
-      refs.delete(id)
+      known.delete(id)
     },
 
     setPassword(id: number, hash: string): void {
@@ -122,6 +122,7 @@ export function accountQueries(db: DatabaseSync) {
 
     disable(id: number, time: number): void {
       disable.run(time, id)
+      known.delete(id)
       deleteTokens.run(id)
       deleteSessions.run(id)
     },

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { ChatRef } from '../../core/event.ts'
 import type { ChatSummary, Message } from '../../core/store.ts'
-import { toMessage, type MessageRow } from './messages.ts'
+import { toMessage, type MessageRow } from './message-row.ts'
 import type { AccountQueries } from './accounts.ts'
 
 interface ChatRow {

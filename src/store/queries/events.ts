@@ -3,7 +3,7 @@ import type { EventDraft, EventKind, GatewayEvent } from '../../core/event.ts'
 import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
-import { toMessage } from './messages.ts'
+import { toMessage } from './message-row.ts'
 
 interface EventRow {
   id: number

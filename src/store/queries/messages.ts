@@ -7,16 +7,7 @@ import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
 import type { EventQueries } from './events.ts'
-
-export interface MessageRow {
-  id: number
-  chat_id: number
-  seq: number
-  sender_id: number
-  time: number
-  segments: string
-  recalled_at: number | null
-}
+import { toMessage, type MessageRow } from './message-row.ts'
 
 interface SpeakerRow {
   kind: 'private' | 'group'
@@ -133,15 +124,4 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
 
 function toLiveMessage(row: MessageRow | undefined): Message | undefined {
   return row && row.recalled_at === null ? toMessage(row) : undefined
-}
-
-export function toMessage(row: MessageRow): Message {
-  return {
-    id: row.id,
-    chatId: row.chat_id,
-    seq: row.seq,
-    senderId: row.sender_id,
-    time: row.time,
-    segments: JSON.parse(row.segments) as Segment[]
-  }
 }
