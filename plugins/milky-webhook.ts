@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { Agent, request } from 'undici'
 import { maskUrl, type BotConfig, type WebhookConfig } from '../src/config.ts'
@@ -29,6 +29,7 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
   const log = gateway.log.child({ door: 'webhook', bot: bot.id, url: maskUrl(target.url) })
   const agent = new Agent({ connections: PARALLEL, pipelining: 1, connect: { timeout: target.timeout } })
   const cursor = cursorName('webhook', bot.id, target.url)
+  const key = target.secret && createSecretKey(Buffer.from(target.secret.replace(/^whsec_/, ''), 'base64'))
   const headers = {
     'content-type': 'application/json',
     'x-self-id': String(bot.id),
@@ -61,8 +62,7 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
   function sign(eventId: number, body: string): Record<string, string> {
     const id = `evt_${eventId}`
     const timestamp = String(gateway.now())
-    if (!target.secret) return { 'webhook-id': id, 'webhook-timestamp': timestamp }
-    const key = Buffer.from(target.secret.replace(/^whsec_/, ''), 'base64')
+    if (!key) return { 'webhook-id': id, 'webhook-timestamp': timestamp }
     const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')
     return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` }
   }

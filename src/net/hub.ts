@@ -26,8 +26,10 @@ export interface HubOptions {
   readonly onError: (err: unknown) => void
 }
 
-/** Deliveries per turn of the event loop: enough to be quick, few enough that nobody else waits long. */
+/** Sinks per turn of the event loop: enough to be quick, few enough that nobody else waits long. */
 const CHUNK = 256
+/** Events that one sink gets at once when they go to the same audience: they share one write to its socket. */
+const RUN = 32
 const HIGH_WATER = 4096
 const LOW_WATER = 512
 
@@ -36,7 +38,7 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
   const sinks = new Map<number, Set<Sink>>()
   const queue: GatewayEvent[] = []
   let count = 0
-  let current: Iterator<() => void> | undefined
+  let current: { readonly events: readonly Framed[]; readonly sinks: Iterator<Sink> } | undefined
   let scheduled: NodeJS.Immediate | undefined
   let release: Undo | undefined
 
@@ -49,38 +51,42 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
   function work(): void {
     scheduled = undefined
     for (let done = 0; done < CHUNK; done++) {
-      current ??= nextEvent()
+      current ??= nextRun()
       if (!current) return
-      const step = current.next()
-      if (step.done) current = undefined
-      else deliver(step.value)
+      const sink = current.sinks.next()
+      if (sink.done) current = undefined
+      else deliver(sink.value, current.events)
     }
     scheduled = setImmediate(work)
   }
 
-  function deliver(give: () => void): void {
-    try {
-      give()
-    } catch (err) {
-      // One sink's mistake is not the next one's.
-      onError(err)
+  function deliver(sink: Sink, events: readonly Framed[]): void {
+    for (const { event, frameOf } of events) {
+      try {
+        sink.receive(event, frameOf)
+      } catch (err) {
+        // One sink's mistake is not the next one's.
+        onError(err)
+      }
     }
   }
 
-  function nextEvent(): Iterator<() => void> | undefined {
-    const event = queue.shift()
+  /** The next event, and those behind it that the same accounts hear. */
+  function nextRun(): typeof current {
+    const [first] = queue
+    if (!first) return undefined
+    let length = 1
+    while (length < RUN && queue[length]?.audience === first.audience) length++
+    const events = queue.splice(0, length).map((event) => ({ event, frameOf: createFrameOf(event) }))
     if (release && queue.length < LOW_WATER) {
       release()
       release = undefined
     }
-    return event && deliveries(event)
+    return { events, sinks: sinksOf(first.audience) }
   }
 
-  function* deliveries(event: GatewayEvent): Generator<() => void, undefined> {
-    const frameOf = createFrameOf(event)
-    for (const accountId of event.audience) {
-      for (const sink of sinks.get(accountId) ?? []) yield () => sink.receive(event, frameOf)
-    }
+  function* sinksOf(audience: readonly number[]): Generator<Sink, undefined> {
+    for (const accountId of audience) yield* sinks.get(accountId) ?? []
     return undefined
   }
 
@@ -103,6 +109,11 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
       release?.()
     }
   }
+}
+
+interface Framed {
+  readonly event: GatewayEvent
+  readonly frameOf: FrameOf
 }
 
 function createFrameOf(event: GatewayEvent): FrameOf {
