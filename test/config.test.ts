@@ -947,7 +947,7 @@ void t.test('what belongs together', async (t) => {
     [
       'a group with the number of an account',
       { file: 'provision:\n  groups:\n    - { id: 100000, name: G, owner: 10001 }' },
-      'lactea.yaml:3: provision.groups[0].id must be an integer from 100001 to 2147483647, got 100000'
+      'lactea.yaml:3: provision.groups[0].id must be an integer from 100001 to 1000000000, got 100000'
     ]
   ])
 

@@ -1,4 +1,5 @@
 import { type Static, type TLiteral, type TProperties, type TSchema, type TUnion, Type } from '@sinclair/typebox'
+import { MAX_GROUP_ID } from '../core/store.ts'
 import type { ShapeName } from './shapes.ts'
 
 /**
@@ -67,7 +68,7 @@ const count = (value: number, description: string) =>
   integer(1, Number.MAX_SAFE_INTEGER, description, { default: value })
 
 const accountId = (description: string) => integer(10_001, MAX_ID, description)
-const groupId = (description: string) => integer(100_001, MAX_ID, description)
+const groupId = (description: string) => integer(100_001, MAX_GROUP_ID, description)
 
 const format = choice(['draft', 'v1'], 'Shape of the events that are sent.', { default: 'draft' })
 

@@ -38,6 +38,9 @@ export interface Group {
   readonly createdAt: number
 }
 
+/** Private chats are numbered above it, so that the numbers below are free for the groups that an operator names. */
+export const MAX_GROUP_ID = 1_000_000_000
+
 export interface NewGroup {
   readonly id?: number | undefined
   readonly name: string

@@ -265,11 +265,15 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       t.strictSame(await store.listGroups(), [])
     })
 
-    t.test('an id that any chat has is a conflict', async (t) => {
+    t.test('private chats take none of their numbers', async (t) => {
       const store = await open(t)
-      await addAccounts(store, 2)
-      const id = await store.openPrivateChat(10001, 10002, NOW)
-      t.equal(await refusal(addGroup(store, [10001], { id })), 'conflict')
+      await addAccounts(store, 3)
+      const first = await store.openPrivateChat(10001, 10002, NOW)
+      t.equal((await addGroup(store, [10001], { id: 100001 })).id, 100001)
+      t.equal((await addGroup(store, [10001])).id, 100002)
+      t.equal(await store.openPrivateChat(10001, 10003, NOW), first + 1)
+      t.equal(await refusal(addGroup(store, [10001], { id: first + 2 })), 'invalid')
+      t.equal(await refusal(addGroup(store, [10001], { id: 100001 })), 'conflict')
     })
 
     t.test('an unknown member is refused and nothing is made', async (t) => {

@@ -1,6 +1,6 @@
 /**
- * Times are Unix seconds. Ids of accounts start at 10001 and of groups at 100001, so that a bare number is never
- * ambiguous; private chats share the numbers of groups.
+ * Times are Unix seconds. Ids of accounts start at 10001, of groups at 100001 and of private chats above 1000000000, so
+ * that a bare number is never ambiguous.
  */
 export const initial = `
 create table meta(

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { ChatRef } from '../../core/event.ts'
-import type { ChatSummary, Message } from '../../core/store.ts'
+import { MAX_GROUP_ID, type ChatSummary, type Message } from '../../core/store.ts'
 import { toMessage, type MessageRow } from './message-row.ts'
 import type { AccountQueries } from './accounts.ts'
 
@@ -23,7 +23,8 @@ interface Known {
 export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   const byId = db.prepare('select * from chats where id = ?')
   const byParties = db.prepare("select id from chats where kind = 'private' and low_id = ? and high_id = ?")
-  const nextId = db.prepare('select max(100000, coalesce(max(id), 0)) + 1 as id from chats')
+  const nextGroupId = db.prepare('select max(100000, coalesce(max(id), 0)) + 1 as id from chats where id <= ?')
+  const nextPrivateId = db.prepare('select max(?, coalesce(max(id), 0)) + 1 as id from chats')
   const insertPrivate = db.prepare(
     "insert into chats(id, kind, low_id, high_id, member_count, created_at, updated_at) values (?, 'private', ?, ?, 2, ?, ?)"
   )
@@ -77,12 +78,12 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
 
   return {
     findPrivate,
-    nextId: () => (nextId.get() as { id: number }).id,
+    nextGroupId: () => (nextGroupId.get(MAX_GROUP_ID) as { id: number }).id,
 
     openPrivate(a: number, b: number, time: number): number {
       const existing = findPrivate(a, b)
       if (existing !== undefined) return existing
-      const { id } = nextId.get() as { id: number }
+      const { id } = nextPrivateId.get(MAX_GROUP_ID) as { id: number }
       const [low, high] = [Math.min(a, b), Math.max(a, b)]
       insertPrivate.run(id, low, high, time, time)
       for (const accountId of [low, high]) {

@@ -1,7 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ActionError } from '../../core/errors.ts'
 import type { Role } from '../../core/event.ts'
-import type { Group, GroupChange, GroupOrder, Member, NewGroup } from '../../core/store.ts'
+import {
+  MAX_GROUP_ID,
+  type Group,
+  type GroupChange,
+  type GroupOrder,
+  type Member,
+  type NewGroup
+} from '../../core/store.ts'
 import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
@@ -87,7 +94,8 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     listMembers: (groupId: number) => members.all(groupId).map(toMember),
 
     add(group: NewGroup): Group {
-      const id = group.id ?? chats.nextId()
+      const id = group.id ?? chats.nextGroupId()
+      if (id > MAX_GROUP_ID) throw new ActionError('invalid', `a group id is at most ${MAX_GROUP_ID}`, { field: 'id' })
       if (chats.ref(id)) throw new ActionError('conflict', `there is a chat with the id ${id} already`, { field: 'id' })
       const roles = new Map<number, Role>()
       for (const accountId of group.memberIds) roles.set(accountId, 'member')
