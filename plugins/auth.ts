@@ -48,6 +48,13 @@ export function queryValue(request: FastifyRequest, name: string): string | unde
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
+/** The same for a token: some clients do not escape it, and what is a "+" to them is a space to whoever reads forms. */
+export function queryTokens(request: FastifyRequest, name: string): string[] {
+  const token = queryValue(request, name)
+  if (token === undefined) return []
+  return token.includes(' ') ? [token, token.replaceAll(' ', '+')] : [token]
+}
+
 /** Whether a browser page of another site made this request. Programs send no Origin. */
 export function isForeignOrigin(request: FastifyRequest, allowed: readonly string[]): boolean {
   const { origin } = request.headers

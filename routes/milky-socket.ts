@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { bearerToken, isForeignOrigin, queryValue, type IdentifyBot } from '../plugins/auth.ts'
+import { bearerToken, isForeignOrigin, queryTokens, type IdentifyBot } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -110,7 +110,8 @@ export async function milkySocket(
 
 /** The query is the draft's way, the header is for programs that can. */
 function tokensOf(request: FastifyRequest): string[] {
-  return [queryValue(request, 'access_token'), bearerToken(request)].flatMap((token) => token ?? [])
+  const token = bearerToken(request)
+  return [...queryTokens(request, 'access_token'), ...(token === undefined ? [] : [token])]
 }
 
 function refuse(reply: FastifyReply, status: number, message: string): void {

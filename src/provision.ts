@@ -13,8 +13,9 @@ export interface ProvisionOptions {
 
 /** Makes sure of what the configuration names: bots, accounts, friends, groups. Nothing is ever removed. Throws with a sentence when it contradicts the database. */
 export async function provision(config: Config, options: ProvisionOptions): Promise<void> {
+  // A default name is for a new bot; one that was made on the command line keeps the name it got there.
   for (const { id, nickname } of config.bots)
-    await ensureAccount({ id, kind: 'bot', nickname: nickname || undefined }, options)
+    await ensureAccount({ id, kind: 'bot', nickname: nickname === `Bot ${id}` ? undefined : nickname }, options)
   for (const account of config.provision.accounts) await ensurePerson(account, options)
   for (const [a, b] of config.provision.friends) {
     await mustExist([a, b], 'provision.friends', options)

@@ -38,6 +38,16 @@ void t.test('buildApp', async (t) => {
     await third.app.close()
   })
 
+  t.test('leaves a bot the name it has when the configuration names none', async (t) => {
+    const config = configured(t, { bots: [{ id: 10001 }] })
+    const first = await buildApp(config, log)
+    await first.gateway.store.setNickname(10001, 'Echo')
+    await first.app.close()
+    const second = await buildApp(config, log)
+    t.match(await second.gateway.store.findAccount(10001), { nickname: 'Echo' })
+    await second.app.close()
+  })
+
   t.test('takes a bot that is the only one without a token as open on loopback, and none of several', async (t) => {
     const whoAmI = async (bots: object[]): Promise<number> => {
       const app = await startApp(t, { config: { bots, provision: {} }, dir: makeDirectory(t) })

@@ -52,6 +52,16 @@ t.test('the handshake', async (t) => {
   }
 })
 
+t.test('a token with a plus is known, escaped or not', async (t) => {
+  const [first, second] = world.bots
+  const app = await startApp(t, { config: { bots: [{ ...first, access_token: 'a+b/c=' }, second] } })
+  for (const token of ['a+b/c=', encodeURIComponent('a+b/c=')]) {
+    const bot = await openSocket(t, `${app.ws}/?access_token=${token}`)
+    bot.send({ action: 'get_login_info' })
+    t.match(await bot.next(), { self_id: 10001 })
+  }
+})
+
 t.test('too many handshakes are refused with 429', async (t) => {
   const app = await startApp(t, { config: { limits: { upgrade_rate: 1 } } })
   const knock = async (token: string): Promise<IncomingMessage> => {
