@@ -6,6 +6,7 @@ import type { GatewayEvent } from '../src/core/event.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { cursorName } from '../src/net/cursor.ts'
 import { createFollower } from '../src/net/follower.ts'
+import { withDeadline } from '../src/net/deadline.ts'
 import { startDelivery } from '../src/net/delivery.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { draftWebhookCodec as codec } from '../src/protocols/milky-draft.ts'
@@ -37,25 +38,30 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
     ...(target.access_token && { authorization: `Bearer ${target.access_token}` })
   }
 
-  async function deliver(event: GatewayEvent, attempt: number, signal: AbortSignal): Promise<void> {
+  async function deliver(event: GatewayEvent, attempt: number, outer: AbortSignal): Promise<void> {
     const body = codec.encodeEvent(event, bot.id)
     if (body === undefined) return
+    const text = await withDeadline({ ms: target.timeout, outer }, (signal) => post(event.id, attempt, body, signal))
+    await runActions(text)
+  }
+
+  /** Gives the body of a 2xx answer; rejects on everything else. */
+  async function post(eventId: number, attempt: number, body: string, signal: AbortSignal): Promise<string> {
     const answer = await request(target.url, {
       method: 'POST',
-      headers: { ...headers, ...sign(event.id, body) },
+      headers: { ...headers, ...sign(eventId, body) },
       body,
       dispatcher: agent,
-      headersTimeout: target.timeout,
-      bodyTimeout: target.timeout,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(target.timeout)])
+      // The deadline is ours, over the whole of it.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      signal
     })
     const isTaken = answer.statusCode >= 200 && answer.statusCode < 300
-    if (!isTaken) {
-      await answer.body.dump()
-      throw new Error(`the receiver answered ${answer.statusCode} to event ${event.id}, try ${attempt}`)
-    }
     // The status is the acknowledgement: a body that breaks off does not take it back.
-    await runActions(await readBounded(answer.body).catch(() => ''))
+    if (isTaken) return readBounded(answer.body).catch(() => '')
+    await answer.body.dump()
+    throw new Error(`the receiver answered ${answer.statusCode} to event ${eventId}, try ${attempt}`)
   }
 
   /** Standard Webhooks headers: a stable id to deduplicate by and, with a secret, the signature. */
