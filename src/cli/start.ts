@@ -19,7 +19,9 @@ export async function start(config: Config): Promise<void> {
     await app.close()
     throw new Error(describeListenError(err as NodeJS.ErrnoException, `${host}:${port}`), { cause: err })
   }
-  closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ signal, err }) => {
+  // A terminal that closes, or an operator who expects a reload, must not end the service.
+  process.on('SIGHUP', () => log.warn('the configuration is read at the start only; restart to apply a change'))
+  closeWithGrace({ delay: DRAIN_MS, logger: false, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'an error that nobody handled; shutting down')
     else log.info({ signal }, 'shutting down')
     await app.close()

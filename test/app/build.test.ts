@@ -66,3 +66,22 @@ void t.test('GET /health and /ready', async (t) => {
   t.strictSame(await (await fetch(`${app.url}/health`)).json(), { status: 'ok' })
   t.strictSame(await (await fetch(`${app.url}/ready`)).json(), { status: 'ready' })
 })
+
+void t.test('an event loop that stands still', async (t) => {
+  const app = await startApp(t)
+  const until = async (status: number): Promise<Response> => {
+    for (;;) {
+      const response = await fetch(`${app.url}/get_login_info`, { method: 'POST' })
+      if (response.status === status) return response
+      await response.text()
+    }
+  }
+  const end = performance.now() + 6000
+  while (performance.now() < end);
+  const response = await until(503)
+  t.match(response.headers.get('retry-after'), /^\d+$/)
+  t.match(await response.json(), { status: 'failed', retcode: -503, message: /overloaded/ })
+  t.equal((await fetch(`${app.url}/health`)).status, 200, 'whoever watches the process is not told to kill it')
+  await until(401)
+  t.pass('and takes work again')
+})
