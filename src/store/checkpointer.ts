@@ -10,7 +10,9 @@ export interface CheckpointOptions {
   readonly onError: (err: unknown) => void
 }
 
-const EVERY_MS = 250
+const EVERY_MS = 200
+/** How long writers go on beside a checkpoint: the disk may be slow, and the log must not outgrow it meanwhile. */
+const PATIENCE_MS = 150
 /** 16 MB of pages: above it writers are held for the few milliseconds that moving the last of them takes. */
 const LONG = 4096
 
@@ -41,23 +43,23 @@ export function startCheckpointer({ path, holdWrites, onError }: CheckpointOptio
   async function run(): Promise<void> {
     const { mtimeMs } = await stat(`${path}-wal`).catch(() => ({ mtimeMs: 0 }))
     if (mtimeMs === movedTo) return
-    if ((await checkpoint()) > LONG) {
-      const release = holdWrites()
-      try {
-        await checkpoint()
-      } finally {
-        release()
-      }
-    }
+    if ((await checkpoint(PATIENCE_MS)) > LONG) await checkpoint(0)
     movedTo = mtimeMs
     isFailing = false
   }
 
-  /** Gives the length of the log, in pages. */
-  async function checkpoint(): Promise<number> {
-    const answer = await ask((worker ??= startWorker()))
-    if ('error' in answer) throw new Error(`the write-ahead log could not be moved: ${answer.error}`)
-    return answer.frames
+  /** Gives the length of the log, in pages. Writers are held from `patienceMs` on until it is done. */
+  async function checkpoint(patienceMs: number): Promise<number> {
+    let release = patienceMs === 0 ? holdWrites() : undefined
+    const patience = setTimeout(() => (release ??= holdWrites()), patienceMs)
+    try {
+      const answer = await ask((worker ??= startWorker()))
+      if ('error' in answer) throw new Error(`the write-ahead log could not be moved: ${answer.error}`)
+      return answer.frames
+    } finally {
+      clearTimeout(patience)
+      release?.()
+    }
   }
 
   /** What goes wrong, goes wrong again at every round until somebody makes space: it is told once. */
