@@ -1,10 +1,11 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
-import type { BotConfig } from '../src/config.ts'
+import { isLoopback, type BotConfig } from '../src/config.ts'
 import type { Store } from '../src/core/store.ts'
 import { digestToken } from '../src/secrets.ts'
 
-export type BotIdentity = { readonly accountId: number } | 'missing' | 'wrong'
+/** `isOpen`: nothing was proved, since this bot needs no token; only who is surely on this machine may speak for it. */
+export type BotIdentity = { readonly accountId: number; readonly isOpen: boolean } | 'missing' | 'wrong'
 
 /** Who a Milky access token stands for: the token is the identity, so many bots share one address. */
 export type IdentifyBot = (tokens: readonly string[]) => Promise<BotIdentity>
@@ -28,10 +29,10 @@ export function createBotAuth(store: Store, bots: readonly BotConfig[], openBotI
   }
 
   return async (tokens) => {
-    if (openBotId !== undefined) return { accountId: openBotId }
+    if (openBotId !== undefined) return { accountId: openBotId, isOpen: true }
     for (const token of tokens) {
       const accountId = await identify(token)
-      if (accountId !== undefined) return { accountId }
+      if (accountId !== undefined) return { accountId, isOpen: false }
     }
     return tokens.length === 0 ? 'missing' : 'wrong'
   }
@@ -53,6 +54,14 @@ export function queryTokens(request: FastifyRequest, name: string): string[] {
   const token = queryValue(request, name)
   if (token === undefined) return []
   return token.includes(' ') ? [token, token.replaceAll(' ', '+')] : [token]
+}
+
+/**
+ * Whether the request was addressed to this machine by a name of its own. A page whose domain was pointed at 127.0.0.1, and
+ * a reverse proxy that opens the gateway to the world, are addressed otherwise.
+ */
+export function isAddressedHere(request: FastifyRequest): boolean {
+  return isLoopback(request.hostname)
 }
 
 /** Whether a browser page of another site made this request. Programs send no Origin. */

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { bearerToken, type IdentifyBot } from '../plugins/auth.ts'
+import { bearerToken, isAddressedHere, type IdentifyBot } from '../plugins/auth.ts'
 import type { Outcome } from '../src/core/action.ts'
 import { ActionError } from '../src/core/errors.ts'
 import type { Gateway } from '../src/gateway.ts'
@@ -46,6 +46,8 @@ export async function milkyApi(
     if (identity === 'missing')
       return refuse(reply, 401, 'no access token: send the header "Authorization: Bearer <access_token>"')
     if (identity === 'wrong') return refuse(reply, 403, 'this access token is not known')
+    if (identity.isOpen && !isAddressedHere(request))
+      return refuse(reply, 403, 'without an access token this bot is only for this machine: call it as localhost')
     if (!draft.has(request.params.api))
       return refuse(reply, 404, `there is no API "${request.params.api.slice(0, 64)}"`)
     if (!isJson(request.headers['content-type'])) return refuse(reply, 406, 'the Content-Type must be application/json')

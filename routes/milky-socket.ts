@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { bearerToken, isForeignOrigin, queryTokens, type IdentifyBot } from '../plugins/auth.ts'
+import { bearerToken, isAddressedHere, isForeignOrigin, queryTokens, type IdentifyBot } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -40,8 +40,10 @@ export async function milkySocket(
       return refuse(reply.header('retry-after', wait), 429, `too many connections; try again in ${wait} s`)
     if (identity === 'missing') return refuse(reply, 401, 'no access token: connect to /?access_token=<access_token>')
     if (identity === 'wrong') return refuse(reply, 403, 'this access token is not known')
+    if (identity.isOpen && !isAddressedHere(request))
+      return refuse(reply, 403, 'without an access token this bot is only for this machine: connect to localhost')
     // Without a token, any page that a person opens could speak for the bot.
-    if (tokens.length === 0 && isForeignOrigin(request, config.server.allowed_origins))
+    if (identity.isOpen && isForeignOrigin(request, config.server.allowed_origins))
       return refuse(reply, 403, 'this origin is not allowed')
     request.botId = identity.accountId
   }

@@ -1,4 +1,5 @@
-import { request as openRequest } from 'node:http'
+import { once } from 'node:events'
+import { request as openRequest, type IncomingMessage } from 'node:http'
 import { text as readAll } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { startApp, text, type Running } from '../helpers/app.ts'
@@ -116,6 +117,19 @@ t.test('a bot without a token: any Authorization is ignored', async (t) => {
     const answer = await post(app, { headers: { ...JSON_TYPE, ...headers } })
     t.match(answer.body, { status: 'ok', data: { uin: 10001 } })
   }
+})
+
+t.test('a bot without a token speaks only for who addresses this machine', async (t) => {
+  const app = await startApp(t, { config: { bots: [{ id: 10001, nickname: 'Only' }], provision: {} } })
+  const statusFor = async (host: string): Promise<number | undefined> => {
+    const call = openRequest(`${app.url}/get_login_info`, { method: 'POST', headers: { ...JSON_TYPE, host } })
+    call.end('{}')
+    const [response] = (await once(call, 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  for (const host of ['127.0.0.1', 'localhost:1', '[::1]']) t.equal(await statusFor(host), 200, host)
+  for (const host of ['evil.example', '127.0.0.1.evil.example', '10.0.0.1']) t.equal(await statusFor(host), 403, host)
 })
 
 t.test('the Content-Type', async (t) => {

@@ -101,6 +101,11 @@ t.test('a bot without a token on loopback', async (t) => {
     if (isWelcome) await t.resolves(handshake, `the origin ${origin} is let in`)
     else await t.rejects(handshake, { message: 'refused with 403' }, `the origin ${origin} is refused`)
   }
+  const withToken = openSocket(t, `${app.ws}/?access_token=anything`, { headers: { origin: 'https://evil.example' } })
+  await t.rejects(withToken, { message: 'refused with 403' }, 'a token that nobody asked for opens nothing')
+  const evil = { host: 'evil.example', origin: 'http://evil.example' }
+  const rebound = openSocket(t, app.ws, { headers: evil })
+  await t.rejects(rebound, { message: 'refused with 403' }, 'nor does a name that was pointed at this machine')
 })
 
 t.test('several sockets of one bot: each hears the events, only the one that asked gets the answer', async (t) => {
