@@ -86,7 +86,7 @@ void t.test('defaults', async (t) => {
       http_rate: 60_000,
       upgrade_rate: 600,
       login_rate: 10,
-      frame_rate: 500,
+      frame_rate: 2000,
       im_frame_rate: 20,
       message_text: 4096,
       bot_message_text: 16_384

@@ -254,7 +254,7 @@ export const Limits = section(
       'WebSocket handshakes per minute of one address; bots with a valid token count as requests.'
     ),
     login_rate: count(10, 'Sign-ins per minute of one address.'),
-    frame_rate: count(500, 'Frames per second on one socket of a bot.'),
+    frame_rate: count(2000, 'Frames per second on one socket of a bot.'),
     im_frame_rate: count(20, 'Frames per second on one socket of a person.'),
     message_text: count(4096, 'Code points of text in one message of a person.'),
     bot_message_text: count(16_384, 'Code points of text in one message of a bot.')
