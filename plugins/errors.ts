@@ -19,6 +19,8 @@ export default fp(async (app: FastifyInstance) => {
     return reply.code(status).send({ status: 'failed', retcode: -status, message })
   })
 
+  // Every call would pay for a line that nobody writes.
+  if (!['trace', 'debug'].includes(app.log.level)) return
   app.addHook('onResponse', (request, reply, done) => {
     const line = {
       method: request.method,

@@ -64,9 +64,3 @@ export interface EventOf<K extends EventKind> {
 
 /** What a rule asks the store to write into the log, before it has an id. */
 export type EventDraft = { [K in EventKind]: { readonly kind: K; readonly data: EventData[K] } }[EventKind]
-
-/** The account that caused the event, where one did. */
-export function actorOf(event: GatewayEvent): number | undefined {
-  if (event.kind === 'message.created') return event.data.message.senderId
-  return event.data.operatorId
-}
