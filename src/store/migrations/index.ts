@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { initial } from './001-initial.ts'
+import { people } from './002-people.ts'
 
 /** One step from version n to n + 1; its place in the list is its version and never changes. */
-const MIGRATIONS: readonly string[] = [initial]
+const MIGRATIONS: readonly string[] = [initial, people]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 
