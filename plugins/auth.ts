@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { isLoopback, type BotConfig } from '../src/config.ts'
 import type { Store } from '../src/core/store.ts'
+import { parseBearer } from '../src/net/bearer.ts'
 import { digestToken } from '../src/secrets.ts'
 
 /** `isOpen`: nothing was proved, since this bot needs no token; only who is surely on this machine may speak for it. */
@@ -40,7 +41,7 @@ export function createBotAuth(store: Store, bots: readonly BotConfig[], openBotI
 
 /** The token of `Authorization: Bearer …`; the scheme in any case. */
 export function bearerToken(request: FastifyRequest): string | undefined {
-  return /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
+  return parseBearer(request.headers.authorization)
 }
 
 /** A query parameter that is there once and not empty. */

@@ -5,13 +5,16 @@ import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
+import people from '../plugins/people.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import stops from '../plugins/stops.ts'
 import websocket from '../plugins/websocket.ts'
 import { frontPage } from '../routes/front-page.ts'
 import { health } from '../routes/health.ts'
-import { imSuiteRest } from '../routes/imsuite-rest.ts'
+import { imSuiteAuth } from '../routes/imsuite-auth.ts'
+import { imSuiteChats } from '../routes/imsuite-chats.ts'
 import { imSuiteSocket } from '../routes/imsuite-socket.ts'
+import { imSuiteUsers } from '../routes/imsuite-users.ts'
 import { milkyApi } from '../routes/milky-api.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
@@ -109,7 +112,13 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
       retryAfter: 5,
       message: 'the gateway is overloaded; try again in a few seconds'
     })
-    await doors.register(imSuiteRest, { gateway, sessions, config })
+    // The people's REST routes fail in their own form, which is set for this scope alone.
+    await doors.register(async (rest) => {
+      await rest.register(people, { sessions })
+      await rest.register(imSuiteAuth, { gateway, sessions, config })
+      await rest.register(imSuiteUsers, { gateway })
+      await rest.register(imSuiteChats, { gateway })
+    })
     await doors.register(imSuiteSocket, { gateway, sessions, config })
     await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })
     await doors.register(milkyApi, { gateway, identifyBot, bodyLimit: config.limits.http_body })

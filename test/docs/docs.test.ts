@@ -111,7 +111,7 @@ t.test('docs/errors.md lists the reasons with the codes of every door', async (t
     reasons.map((reason) => [reason, REASONS[reason], String(retcodeOf(reason)), toErrorCode(reason)])
   )
   // The door's own table; it is not exported, since nobody else needs it.
-  const [, table = ''] = /const STATUS.*?= \{(.*?)\}/s.exec(readPage('routes/imsuite-rest.ts')) ?? []
+  const [, table = ''] = /const STATUS.*?= \{(.*?)\}/s.exec(readPage('plugins/people.ts')) ?? []
   const statuses = [...table.matchAll(/(\w+): (\d+)/g)].map(([, reason, status]) => [reason, status])
   t.strictSame(
     rows.map((row) => [row[0], row[5]]),

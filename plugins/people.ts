@@ -1,0 +1,116 @@
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ActionError, type Reason } from '../src/core/errors.ts'
+import { parseBearer } from '../src/net/bearer.ts'
+import { toErrorCode } from '../src/protocols/imsuite.ts'
+import { toRefusal } from '../src/protocols/imsuite-rest.ts'
+import { isFault, type Sessions, type Signed } from '../src/sessions.ts'
+
+type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
+
+/** Options of a route, by who may call it. */
+export interface People {
+  /** Everybody, as often as `limits.http_rate` allows. */
+  readonly open: { readonly onRequest: Hook[] }
+  /** Everybody; for routes that take a password or a token for new tokens, so that guessing is slow. */
+  readonly signIn: { readonly onRequest: Hook[] }
+  /** Who has a valid token: `personOf(request)`. */
+  readonly own: { readonly onRequest: Hook[] }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    people: People
+  }
+  interface FastifyRequest {
+    person: Signed | null
+  }
+}
+
+const STATUS: { readonly [R in Reason]: number } = {
+  invalid: 400,
+  unknown_action: 404,
+  not_found: 404,
+  forbidden: 403,
+  muted: 403,
+  conflict: 400,
+  too_late: 403,
+  busy: 409,
+  no_call: 404,
+  wrong_state: 409,
+  too_large: 400,
+  rate_limited: 429,
+  disabled: 401,
+  unavailable: 503,
+  internal: 500
+}
+
+/** What the REST routes of people share (IM-Suite contract 1.3, 1.5): who may call, and how a failure looks. */
+export default fp(async (app: FastifyInstance, { sessions }: { sessions: Sessions }) => {
+  app.decorateRequest('person', null)
+
+  app.setErrorHandler((err: FastifyError | ActionError, request, reply) => {
+    if (err instanceof ActionError) {
+      const { field } = err.details
+      const details = field === undefined ? {} : { field }
+      return reply.code(STATUS[err.reason]).send(toRefusal(err.message, toErrorCode(err.reason), details))
+    }
+    const status = err.statusCode ?? 500
+    if (status === 503) return reply.code(503).send(toRefusal(err.message, 'SERVICE_UNAVAILABLE'))
+    if (status < 500) return reply.code(status).send(toRefusal(err.message, 'VALIDATION_ERROR'))
+    request.log.error({ err }, 'a request failed')
+    return reply.code(status).send(toRefusal('internal error', 'INTERNAL_ERROR'))
+  })
+
+  const limitBy =
+    (budget: 'http' | 'login'): Hook =>
+    async (request, reply) => {
+      const wait = await app.budgets[budget](request)
+      if (wait === undefined) return undefined
+      return reply
+        .code(429)
+        .header('retry-after', wait)
+        .send(toRefusal(`请求过于频繁，请 ${wait} 秒后再试`, 'RATE_LIMITED'))
+    }
+
+  const signedIn: Hook = async (request, reply) => {
+    const token = parseBearer(request.headers.authorization)
+    if (token === undefined) return reply.code(401).send(toRefusal('认证令牌格式错误', 'UNAUTHORIZED'))
+    const signed = await sessions.verify(token)
+    if (isFault(signed)) return reply.code(401).send(toRefusal(signed.fault, 'UNAUTHORIZED'))
+    request.person = signed
+    return undefined
+  }
+
+  const open = [limitBy('http')]
+  app.decorate('people', {
+    open: { onRequest: open },
+    signIn: { onRequest: [...open, limitBy('login')] },
+    own: { onRequest: [...open, signedIn] }
+  })
+
+  app.all('/api/*', app.people.open, async (request, reply) => {
+    const path = request.url.split('?')[0]
+    return reply.code(404).send(toRefusal(`there is nothing at ${request.method} ${path}`, 'NOT_FOUND'))
+  })
+})
+
+/** Who calls a route that is `own` or stricter. */
+export function personOf(request: FastifyRequest): Signed {
+  if (!request.person) throw new Error('the route forgot to ask who is there')
+  return request.person
+}
+
+/** A number of the query. More than `max` is cut down to it, as clients expect of a page; less than `min` is a mistake. */
+export function wholeNumber(
+  request: FastifyRequest,
+  name: string,
+  { fallback, min, max }: { fallback: number; min: number; max: number }
+): number {
+  const text = (request.query as Record<string, unknown>)[name]
+  if (text === undefined) return fallback
+  const value = typeof text === 'string' && /^\d{1,16}$/.test(text) ? Number(text) : NaN
+  if (!Number.isSafeInteger(value) || value < min)
+    throw new ActionError('invalid', `${name}: expected a whole number from ${min}`, { field: name })
+  return Math.min(value, max)
+}

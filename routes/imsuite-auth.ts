@@ -1,0 +1,92 @@
+import { Type, type Static } from '@sinclair/typebox'
+import type { FastifyInstance } from 'fastify'
+import { bearerToken } from '../plugins/auth.ts'
+import { personOf } from '../plugins/people.ts'
+import type { Config } from '../src/config.ts'
+import { ActionError } from '../src/core/errors.ts'
+import { compileParams } from '../src/core/validate.ts'
+import type { Gateway } from '../src/gateway.ts'
+import { toOwnUser, toRefusal, toTokenAnswer } from '../src/protocols/imsuite-rest.ts'
+import { OptionalName, Text } from '../src/schema/common.ts'
+import { isFault, type Sessions } from '../src/sessions.ts'
+
+export interface ImSuiteAuthOptions {
+  readonly gateway: Gateway
+  readonly sessions: Sessions
+  readonly config: Config
+}
+
+// Clients send the one-time code of the document, or a password, in either field (contract 1.5).
+const Credentials = Type.Object({
+  username: Type.Optional(Text),
+  phone: Type.Optional(Text),
+  password: Type.Optional(Text),
+  code: Type.Optional(Text)
+})
+const Registration = Type.Object({
+  phone: Type.Optional(Type.String({ pattern: '^\\+?[0-9]{5,20}$', description: 'expected a phone number' })),
+  username: Type.Optional(
+    // Letters of every script need the flag, which a `pattern` cannot have.
+    Type.RegExp(/^[\p{L}\p{N}_.-]{2,32}$/u, {
+      description: 'expected 2 to 32 letters, digits, "_", "." or "-"'
+    })
+  ),
+  password: Text,
+  nickname: Type.Optional(OptionalName(64))
+})
+
+/** Signing up, in and out (IM-Suite contract 1.3, 1.5). */
+export async function imSuiteAuth(
+  app: FastifyInstance,
+  { gateway, sessions, config }: ImSuiteAuthOptions
+): Promise<void> {
+  const { accounts, now } = gateway
+  const { signIn, own } = app.people
+  const validateCredentials = compileParams(Credentials)
+  const validateRegistration = compileParams(Registration)
+  const validateRefresh = compileParams(Type.Object({ refresh_token: Type.Optional(Text) }))
+
+  app.post('/api/auth/register', signIn, async (request, reply) => {
+    if (config.im.registration !== 'open') throw new ActionError('forbidden', 'registration is closed on this server')
+    const { phone, username, password, nickname } = validateRegistration(request.body) as Static<typeof Registration>
+    if (phone === undefined && username === undefined)
+      throw new ActionError('invalid', 'phone: expected a phone number or a username', { field: 'phone' })
+    const name = username ?? `user_${phone}`
+    const account = await accounts.add({ kind: 'person', phone, username: name, nickname: nickname || name, password })
+    return reply.code(201).send(toTokenAnswer(await sessions.open(account), account, now()))
+  })
+
+  app.post('/api/auth/login', signIn, async (request, reply) => {
+    const { username, phone, password, code } = validateCredentials(request.body) as Static<typeof Credentials>
+    const secret = password ?? code
+    if (username === undefined && phone === undefined)
+      throw new ActionError('invalid', 'username: expected a username or a phone number', { field: 'username' })
+    if (secret === undefined)
+      throw new ActionError('invalid', 'password: expected a password, it is missing', { field: 'password' })
+    const account = await accounts.signIn({ username, phone, password: secret })
+    if (!account) return reply.code(401).send(toRefusal('登录失败', 'AUTHENTICATION_FAILED', '用户名或密码错误'))
+    return toTokenAnswer(await sessions.open(account), account, now())
+  })
+
+  app.post('/api/auth/refresh', signIn, async (request, reply) => {
+    const { refresh_token } = validateRefresh(request.body ?? {}) as { refresh_token?: string }
+    const token = refresh_token ?? bearerToken(request)
+    if (token === undefined)
+      throw new ActionError('invalid', 'refresh_token: expected a token, it is missing', { field: 'refresh_token' })
+    const refreshed = await sessions.refresh(token)
+    if (isFault(refreshed)) return reply.code(401).send(toRefusal(refreshed.fault, 'UNAUTHORIZED'))
+    return toTokenAnswer(refreshed, refreshed.account, now())
+  })
+
+  app.post('/api/auth/logout', own, async (request) => {
+    const { sessionId } = personOf(request)
+    if (sessionId !== undefined) await sessions.end(sessionId)
+    return { success: true, data: {} }
+  })
+
+  app.get('/api/auth/validate', own, async (request) => ({
+    success: true,
+    valid: true,
+    user: toOwnUser(personOf(request).account, now())
+  }))
+}
