@@ -1,48 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import t, { type Test } from 'tap'
-import { startApp, text, type Running } from '../helpers/app.ts'
+import { startApp, type Running } from '../helpers/app.ts'
+import { ask, logIn, ROOMY, TIMESTAMP, tokensOf } from '../helpers/person.ts'
 import { openSocket } from '../helpers/socket.ts'
 
 /** The secret and the token of the contract's test vector (1.2): user 1, valid until 2100. */
 const SECRET = 'test_secret_key_at_least_32_characters_long'
 const VECTOR =
   'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyX2lkIjoxLCJwaG9uZSI6IjEzODAwMTM4MDAwIiwidXNlcm5hbWUiOiJ0ZXN0dXNlciIsImlzcyI6InpoaWhhbmctbWVzc2VuZ2VyIiwic3ViIjoiMSIsImV4cCI6NDEwMjQ0NDgwMCwibmJmIjoxNzU5Nzk1MjAwLCJpYXQiOjE3NTk3OTUyMDB9.BKfFttCYP8JY0-fqngp_2rlb1mGb8-GQU3NjxPEjiKc'
-
-const ROOMY = { limits: { login_rate: 1000 } }
-const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
-
-interface Answer {
-  readonly status: number
-  readonly headers: Headers
-  readonly body: any
-}
-
-interface Ask {
-  readonly token?: string
-  readonly body?: unknown
-  readonly headers?: Record<string, string>
-}
-
-/** Calls the REST door as a person. */
-async function ask(app: Running, method: string, path: string, { token, body, headers }: Ask = {}): Promise<Answer> {
-  const response = await fetch(`${app.url}${path}`, {
-    method,
-    headers: {
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...headers
-    },
-    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) })
-  })
-  return { status: response.status, headers: response.headers, body: await response.json() }
-}
-
-const logIn = (app: Running, body: object): Promise<Answer> => ask(app, 'POST', '/api/auth/login', { body })
-
-async function tokensOf(app: Running): Promise<{ token: string; refresh_token: string }> {
-  return (await logIn(app, { username: 'alice', password: 'alice-secret' })).body
-}
 
 void t.test('POST /api/auth/register', async (t) => {
   t.test('makes an account and signs it in, in the shapes of all clients', async (t) => {
@@ -249,21 +215,11 @@ void t.test('POST /api/auth/logout ends the session and closes its sockets, not 
   t.match(await stays.next(), { type: 'pong' })
 })
 
-void t.test('GET /api/auth/validate and /api/users/me tell who is signed in', async (t) => {
+void t.test('GET /api/auth/validate tells who is signed in', async (t) => {
   const app = await startApp(t)
   const { token } = await tokensOf(app)
   const user = { id: 10011, username: 'alice', nickname: 'Alice', phone: '', bio: '' }
   t.match(await ask(app, 'GET', '/api/auth/validate', { token }), { status: 200, body: { valid: true, user } })
-  t.match(await ask(app, 'GET', '/api/users/me', { token }), {
-    status: 200,
-    body: { success: true, ...user, data: user }
-  })
-  for (const authorization of ['', token, `Basic ${token}`, `Bearer ${token} more`])
-    t.match(
-      await ask(app, 'GET', '/api/users/me', { headers: { authorization } }),
-      { status: 401, body: { success: false, error: '认证令牌格式错误' } },
-      authorization.slice(0, 6)
-    )
 })
 
 void t.test('tokens', async (t) => {
@@ -338,136 +294,5 @@ void t.test('tokens', async (t) => {
     for (const token of [own.token, foreign])
       t.match(await ask(app, 'GET', '/api/users/me', { token }), { status: 401, body: { error: '账号已停用' } })
     t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: own.refresh_token })).status, 401)
-  })
-})
-
-void t.test('GET /api/chats', async (t) => {
-  t.test('shows each chat as its viewer sees it, the liveliest first', async (t) => {
-    const app = await startApp(t)
-    const { token } = await tokensOf(app)
-    await app.call('token-one', 'send_private_message', { user_id: 10011, message: text('one') })
-    await app.call('token-one', 'send_private_message', { user_id: 10011, message: text('two') })
-    const { status, body } = await ask(app, 'GET', '/api/chats', { token })
-    t.equal(status, 200)
-    t.strictSame(body.data, { chats: body.chats, pagination: body.pagination })
-    t.strictSame(body.pagination, { page: 1, limit: 20, total: 2, pages: 1, has_next: false, has_prev: false })
-    t.match(
-      body.chats.find((chat: { type: string }) => chat.type === 'private'),
-      {
-        title: 'One',
-        unread_count: 2,
-        is_pinned: false,
-        last_message: { sender_id: 10001, content: 'two', message_type: 'text', created_at: TIMESTAMP },
-        created_at: TIMESTAMP,
-        updated_at: TIMESTAMP
-      }
-    )
-    t.match(
-      body.chats.find((chat: { type: string }) => chat.type === 'group'),
-      { id: 100001, title: 'Test group', unread_count: 0, last_message: null }
-    )
-  })
-
-  t.test('counts what others said since the viewer spoke', async (t) => {
-    const app = await startApp(t)
-    const { token } = await tokensOf(app)
-    const socket = await openSocket(t, `${app.ws}/ws?token=${token}`)
-    await app.call('token-one', 'send_group_message', { group_id: 100001, message: text('before') })
-    socket.send({ type: 'message.send', payload: { chat_id: 100001, content: 'mine' } })
-    await socket.find((frame) => frame.payload.message?.content === 'mine')
-    await app.call('token-two', 'send_group_message', { group_id: 100001, message: text('after') })
-    const { body } = await ask(app, 'GET', '/api/chats', { token })
-    t.match(body.chats[0], { id: 100001, unread_count: 1, last_message: { content: 'after' } })
-  })
-
-  t.test('comes in pages', async (t) => {
-    const app = await startApp(t)
-    const { token } = await tokensOf(app)
-    await app.call('token-one', 'send_private_message', { user_id: 10011, message: text('one') })
-    const pages = [1, 2, 3].map((page) => ask(app, 'GET', `/api/chats?page=${page}&limit=1`, { token }))
-    const [first, second, third] = (await Promise.all(pages)).map(({ body }) => body)
-    t.not(first.chats[0].id, second.chats[0].id)
-    t.strictSame(third.chats, [])
-    t.strictSame(first.pagination, { page: 1, limit: 1, total: 2, pages: 2, has_next: true, has_prev: false })
-    t.strictSame(second.pagination, { page: 2, limit: 1, total: 2, pages: 2, has_next: false, has_prev: true })
-    t.equal((await ask(app, 'GET', '/api/chats?limit=5000', { token })).body.pagination.limit, 100)
-    for (const query of ['limit=0', 'page=0', 'page=-1', 'limit=ten', 'page=1&page=2'])
-      t.match(await ask(app, 'GET', `/api/chats?${query}`, { token }), { status: 400 }, query)
-  })
-})
-
-void t.test('GET /api/chats/:id/messages', async (t) => {
-  const app = await startApp(t)
-  const { token } = await tokensOf(app)
-  for (let index = 1; index <= 7; index++)
-    await app.call('token-one', 'send_group_message', { group_id: 100001, message: text(`m${index}`) })
-  const read = (query = '', chat: number | string = 100001): Promise<Answer> =>
-    ask(app, 'GET', `/api/chats/${chat}/messages${query}`, { token })
-  const words = ({ body }: Answer): string[] => body.messages.map(({ content }: { content: string }) => content)
-  const idOf = new Map<string, number>(
-    (await read()).body.messages.map(({ content, id }: { content: string; id: number }) => [content, id])
-  )
-
-  t.test('gives the newest first', async (t) => {
-    const answer = await read()
-    t.strictSame(words(answer), ['m7', 'm6', 'm5', 'm4', 'm3', 'm2', 'm1'])
-    t.match(answer.body, { success: true, pagination: { limit: 50, has_more: false }, data: { messages: Array } })
-    t.strictSame(answer.body.messages[0], {
-      id: idOf.get('m7'),
-      chat_id: 100001,
-      sender_id: 10001,
-      content: 'm7',
-      message_type: 'text',
-      created_at: answer.body.messages[0].created_at
-    })
-  })
-
-  const rows: [string, string, string[], boolean][] = [
-    ['limit', '?limit=2', ['m7', 'm6'], true],
-    ['before', `?limit=2&before=${idOf.get('m6')}`, ['m5', 'm4'], true],
-    ['before, to the beginning', `?limit=2&before=${idOf.get('m3')}`, ['m2', 'm1'], false],
-    ['before the first', `?before=${idOf.get('m1')}`, [], false],
-    ['after, oldest first', `?limit=2&after=${idOf.get('m2')}`, ['m3', 'm4'], true],
-    ['after 0: from the beginning', '?limit=2&after=0', ['m1', 'm2'], true],
-    ['after, to the end', `?limit=3&after=${idOf.get('m4')}`, ['m5', 'm6', 'm7'], false],
-    ['after the last', `?after=${idOf.get('m7')}`, [], false]
-  ]
-  t.test('pages by message id', async (t) => {
-    for (const [label, query, expected, hasMore] of rows) {
-      const answer = await read(query)
-      t.strictSame([words(answer), answer.body.pagination.has_more], [expected, hasMore], label)
-    }
-  })
-
-  t.test('refuses a page that makes no sense', async (t) => {
-    for (const query of ['?limit=0', '?limit=x', '?before=-1', '?after=1.5'])
-      t.match(await read(query), { status: 400, body: { code: 'VALIDATION_ERROR' } }, query)
-    t.match(await read('?before=999999'), { status: 404, body: { details: { field: 'before' } } })
-  })
-
-  t.test('does not tell a stranger whether the chat exists', async (t) => {
-    await app.call('token-one', 'send_private_message', { user_id: 10002, message: text('between bots') })
-    const theirs = await app.lactea.gateway.chats.getPrivate(10001, 10002)
-    const [foreign, absent] = [await read('', theirs), await read('', 987_654)]
-    t.strictSame([foreign.status, absent.status], [404, 404])
-    t.equal(foreign.body.code, 'NOT_FOUND')
-    t.equal(foreign.body.error.replace(String(theirs), ''), absent.body.error.replace('987654', ''))
-    t.equal((await read('', 'abc')).status, 400)
-    t.equal((await ask(app, 'GET', '/api/chats/100001/messages')).status, 401)
-  })
-
-  t.test('pages from a message that was recalled, and leaves it out', async (t) => {
-    const recalled = await app.call('token-one', 'recall_message', { message_id: 'Group:100001:6' })
-    t.equal(recalled.retcode, 0)
-    t.strictSame(words(await read(`?limit=2&before=${idOf.get('m6')}`)), ['m5', 'm4'])
-    t.strictSame(words(await read('?limit=2')), ['m7', 'm5'])
-  })
-})
-
-void t.test('what is not there is answered in the same form', async (t) => {
-  const app = await startApp(t)
-  t.match(await ask(app, 'GET', '/api/nothing?token=secret'), {
-    status: 404,
-    body: { success: false, error: 'there is nothing at GET /api/nothing', code: 'NOT_FOUND' }
   })
 })
