@@ -16,6 +16,8 @@ export interface People {
   readonly signIn: { readonly onRequest: Hook[] }
   /** Who has a valid token: `personOf(request)`. */
   readonly own: { readonly onRequest: Hook[] }
+  /** Who has a valid token and is an admin (`lactea user admin`). */
+  readonly admin: { readonly onRequest: Hook[] }
 }
 
 declare module 'fastify' {
@@ -82,11 +84,17 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     return undefined
   }
 
+  const isAdmin: Hook = async (request, reply) => {
+    if (personOf(request).account.isAdmin) return undefined
+    return reply.code(403).send(toRefusal('需要管理员权限', 'FORBIDDEN'))
+  }
+
   const open = [limitBy('http')]
   app.decorate('people', {
     open: { onRequest: open },
     signIn: { onRequest: [...open, limitBy('login')] },
-    own: { onRequest: [...open, signedIn] }
+    own: { onRequest: [...open, signedIn] },
+    admin: { onRequest: [...open, signedIn, isAdmin] }
   })
 
   app.all('/api/*', app.people.open, async (request, reply) => {

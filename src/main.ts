@@ -98,6 +98,9 @@ deskCommand(
   'give a person a new password',
   async (open, [who = ''], options: PasswordOptions) => desk.setUserPassword(open, who, await readPassword(options))
 ).option('--password-stdin', 'read the password from standard input (default: make one and print it)')
+deskCommand(user, 'admin <user> <on|off>', 'make a person an admin, or no longer', (open, [who = '', state = '']) =>
+  desk.setUserAdmin(open, who, toSwitch(state))
+)
 deskCommand(user, 'remove <user>', "switch a person's account off", (open, [who = '']) => desk.removeUser(open, who))
 deskCommand(user, 'befriend <id> <other>', 'make two accounts friends', (open, [a = '', b = '']) =>
   desk.befriend(open, toId(a), toId(b))
@@ -130,6 +133,11 @@ function toId(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id < 10_001)
     throw new InvalidArgumentError('expected an id, a number from 10001')
   return id
+}
+
+function toSwitch(text: string): boolean {
+  if (text !== 'on' && text !== 'off') throw new InvalidArgumentError('expected on or off')
+  return text === 'on'
 }
 
 function toIds(text: string): number[] {

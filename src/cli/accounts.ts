@@ -88,7 +88,7 @@ export async function addUser(
 export async function listUsers({ store }: Desk): Promise<string> {
   const users = await store.listAccounts('person')
   return toTable(
-    users.map((user) => [user.id, user.username ?? '', user.nickname, stateOf(user)]),
+    users.map((user) => [user.id, user.username ?? '', user.nickname, stateOf(user), user.isAdmin ? 'admin' : '']),
     'no users'
   )
 }
@@ -98,6 +98,12 @@ export async function setUserPassword(desk: Desk, who: string, password: string 
   const secret = password ?? createToken().slice(0, 16)
   await desk.accounts.setPassword(user.id, secret)
   return `the password of user ${user.id} is changed${password === undefined ? `; it is shown this once: ${secret}` : ''}`
+}
+
+export async function setUserAdmin(desk: Desk, who: string, isAdmin: boolean): Promise<string> {
+  const user = await mustFind(desk, who, 'person')
+  await desk.store.setAdmin(user.id, isAdmin)
+  return `user ${user.id} is ${isAdmin ? 'an admin' : 'no admin'} from now on`
 }
 
 export async function removeUser(desk: Desk, who: string): Promise<string> {

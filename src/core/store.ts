@@ -11,6 +11,8 @@ export interface Account extends AccountRef {
   /** Unix seconds, as every time here. */
   readonly createdAt: number
   readonly isDisabled: boolean
+  /** May do what is for the operator's people alone. */
+  readonly isAdmin: boolean
 }
 
 export interface NewAccount {
@@ -163,6 +165,7 @@ export interface Store {
   readonly addAccount: (account: NewAccount) => Promise<Account>
   readonly setNickname: (id: number, nickname: string) => Promise<void>
   readonly setPassword: (id: number, passwordHash: string) => Promise<void>
+  readonly setAdmin: (id: number, isAdmin: boolean) => Promise<void>
   /** Switches the account off: its tokens and sessions end, its messages stay. */
   readonly disableAccount: (id: number, time: number) => Promise<void>
   /** The account's only token from now on. */

@@ -142,6 +142,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
         chats.forget()
       }),
     setPassword: (id, hash) => write(() => accounts.setPassword(id, hash)),
+    setAdmin: (id, isAdmin) => write(() => accounts.setAdmin(id, isAdmin)),
     disableAccount: (id, time) => write(() => accounts.disable(id, time)),
     replaceToken: (id, digest, time) => write(() => accounts.replaceToken(id, digest, time)),
     countTokens: async (id) => accounts.countTokens(id),

@@ -132,6 +132,11 @@ void t.test('lactea user', async (t) => {
     t.match(await closedWithin(socket, 5000), { code: 1008 })
     t.notOk(await signIn(service, 'alice', 'first secret'))
 
+    t.match(await lactea('user', 'admin', 'alice', 'on'), { code: 0, stdout: 'user 10002 is an admin from now on\n' })
+    t.equal((await lactea('user', 'list')).stdout, '10002  alice  alice  on  admin\n')
+    t.match(await lactea('user', 'admin', '10002', 'off'), { code: 0, stdout: 'user 10002 is no admin from now on\n' })
+    t.equal((await lactea('user', 'list')).stdout, '10002  alice  alice  on\n')
+
     const again = await openPerson(t, service, 'alice', 'second secret')
     t.match(await lactea('user', 'remove', 'alice'), { code: 0, stdout: /user 10002 is switched off/ })
     t.match(await closedWithin(again, 5000), { code: 1008 })
@@ -189,6 +194,8 @@ void t.test('what cannot be done is said in a sentence, with exit code 1', async
     [['user', 'add', 'alice'], /the username "alice" is taken/],
     [['user', 'add', 'bob', '--password-stdin'], /a password has at least 6 characters/, 'short'],
     [['user', 'password', 'nobody'], /^there is no user nobody$/],
+    [['user', 'admin', 'alice', 'yes'], /expected on or off/],
+    [['user', 'admin', 'nobody', 'on'], /^there is no user nobody$/],
     [['user', 'remove', '10001'], /^there is no user 10001$/],
     [['group', 'add', 'G'], /required option '--owner <id>'/],
     [['group', 'add', 'G', '--owner', '10099'], /account 10099 does not exist/],

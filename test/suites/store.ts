@@ -37,7 +37,8 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
         bio: '',
         avatarUrl: '',
         createdAt: NOW,
-        isDisabled: false
+        isDisabled: false,
+        isAdmin: false
       })
       t.strictSame(await store.findAccount(10011), account)
       t.strictSame(await store.findAccountByLogin({ username: 'alice' }), { ...account, passwordHash: 'hash' })
@@ -83,6 +84,20 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       t.equal(await store.findAccountByToken(digest(1)), undefined)
       t.equal(await store.findSession('s'), undefined)
       t.equal((await addAccount(store, { username: 'alice', phone: '138' })).id, id + 1, 'the names are free again')
+    })
+
+    t.test('are made admins, and are no longer', async (t) => {
+      const store = await open(t)
+      const [alice, bob] = [await addAccount(store), await addAccount(store)]
+      const states = async (): Promise<boolean[]> => (await store.listAccounts('person')).map(({ isAdmin }) => isAdmin)
+      t.match(await store.findAccount(alice.id), { isAdmin: false })
+      await store.setAdmin(alice.id, true)
+      t.match(await store.findAccount(alice.id), { isAdmin: true })
+      t.strictSame(await states(), [true, false])
+      await store.setAdmin(bob.id, true)
+      await store.setAdmin(alice.id, false)
+      t.match(await store.findAccount(alice.id), { isAdmin: false })
+      t.strictSame(await states(), [false, true])
     })
 
     t.test('a new password ends every session', async (t) => {

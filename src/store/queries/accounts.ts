@@ -14,6 +14,7 @@ interface AccountRow {
   password_hash: string | null
   created_at: number
   disabled_at: number | null
+  is_admin: number
 }
 
 /** Accounts, their credentials, sessions and friendships. Every function is synchronous; the caller owns the transaction. */
@@ -29,6 +30,7 @@ export function accountQueries(db: DatabaseSync) {
   )
   const rename = db.prepare('update accounts set nickname = ? where id = ?')
   const setPassword = db.prepare('update accounts set password_hash = ? where id = ?')
+  const setAdmin = db.prepare('update accounts set is_admin = ? where id = ?')
   const disable = db.prepare(
     'update accounts set disabled_at = ?, username = null, phone = null where id = ? and disabled_at is null'
   )
@@ -120,6 +122,11 @@ export function accountQueries(db: DatabaseSync) {
       deleteSessions.run(id)
     },
 
+    setAdmin(id: number, isAdmin: boolean): void {
+      setAdmin.run(Number(isAdmin), id)
+      known.delete(id)
+    },
+
     disable(id: number, time: number): void {
       disable.run(time, id)
       known.delete(id)
@@ -190,7 +197,8 @@ function toAccount(found: unknown): Account | undefined {
     bio: row.bio,
     avatarUrl: row.avatar_url,
     createdAt: row.created_at,
-    isDisabled: row.disabled_at !== null
+    isDisabled: row.disabled_at !== null,
+    isAdmin: row.is_admin === 1
   }
 }
 
