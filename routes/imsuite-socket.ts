@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { bearerToken, isForeignOrigin, queryValue } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
+import type { Caller } from '../src/core/action.ts'
 import { ActionError } from '../src/core/errors.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -9,14 +10,10 @@ import { CLOSE, type CloseReason } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { createFrame } from '../src/net/frame.ts'
 import { createFrameBudget } from '../src/net/frame-budget.ts'
-import {
-  createImSuiteCodec,
-  decodeFrame,
-  encodeError,
-  encodeFrame,
-  toTimestamp,
-  type ClientFrame
-} from '../src/protocols/imsuite.ts'
+import { decodeFrame, encodeError, encodeFrame, toTimestamp, type ClientFrame } from '../src/protocols/imsuite.ts'
+import { createImSuiteCodecs } from '../src/protocols/imsuite-codec.ts'
+import { toCall } from '../src/protocols/imsuite-frames.ts'
+import { createId } from '../src/secrets.ts'
 import { isFault, type Sessions, type Signed, type TokenFault } from '../src/sessions.ts'
 
 export interface ImSuiteSocketOptions {
@@ -39,17 +36,7 @@ const SILENCE_MS = 75_000
 const MAX_CONNECTIONS = 10
 
 /** What base clients may send by the document, and this version cannot do yet. */
-const LATER: ReadonlySet<string> = new Set([
-  'message.edit',
-  'message.delete',
-  'message.read',
-  'typing',
-  'presence',
-  'call.offer',
-  'call.answer',
-  'call.ice',
-  'call.end'
-])
+const LATER: ReadonlySet<string> = new Set(['typing', 'presence', 'call.offer', 'call.answer', 'call.ice', 'call.end'])
 
 interface Device {
   readonly signed: Signed
@@ -62,7 +49,7 @@ export async function imSuiteSocket(
   { gateway, sessions, config }: ImSuiteSocketOptions
 ): Promise<void> {
   const { limits } = config
-  const codec = createImSuiteCodec()
+  const codec = createImSuiteCodecs().base
   const access = watchAccess({ store: gateway.store, onError: gateway.onError })
   /** Open connections by account, the oldest first. */
   const devices = new Map<number, Set<Device>>()
@@ -99,8 +86,14 @@ export async function imSuiteSocket(
       say(connection, 'disconnect', { status: 'disconnected', reason: 'server_shutdown' })
     )
     say(connection, 'connect', { status: 'connected', user_id: account.id, server_time: toTimestamp(gateway.now()) })
+    const deviceId = createId()
     const detach = gateway.hub.attach({
       viewerId: account.id,
+      deviceId,
+      hear(_signal, frameOf) {
+        const frame = frameOf(codec, account.id)
+        if (frame) connection.send(frame)
+      },
       receive(event, frameOf) {
         const frame = frameOf(codec, account.id)
         if (frame) connection.send(frame)
@@ -109,6 +102,7 @@ export async function imSuiteSocket(
     const undo = [
       detach,
       register({ signed, connection }),
+      gateway.devices.add({ id: deviceId, accountId: account.id, sessionId: signed.sessionId, kind: 'person' }),
       access.watch({
         mayStay: () => sessions.isLive(signed),
         end: () => end(connection, 'session_revoked', CLOSE.unauthenticated)
@@ -117,7 +111,7 @@ export async function imSuiteSocket(
       watchSilence(socket, connection),
       watchExpiry(signed, connection)
     ]
-    read(socket, connection, account.id)
+    read(socket, connection, { accountId: account.id, deviceId })
     socket.once('close', () => {
       app.farewells.delete(socket)
       for (const step of undo) step()
@@ -186,7 +180,7 @@ export async function imSuiteSocket(
   }
 
   /** One frame after the other: the next begins when the last one's work is done, so that each sender's order holds (contract 2.2). */
-  function read(socket: WebSocket, connection: Connection, accountId: number): void {
+  function read(socket: WebSocket, connection: Connection, caller: Caller): void {
     const budget = createFrameBudget(socket, limits.im_frame_rate, limits.im_frame_rate * 3)
     const nonsense: number[] = []
     let previous = Promise.resolve()
@@ -196,7 +190,7 @@ export async function imSuiteSocket(
       let frame: ClientFrame | undefined
       try {
         frame = decodeFrame(text)
-        await handle(connection, accountId, frame)
+        await handle(connection, caller, frame)
       } catch (err) {
         if (!(err instanceof ActionError)) throw err
         connection.send(createFrame(encodeError(err, frame ?? {}, gateway.now())))
@@ -231,7 +225,8 @@ export async function imSuiteSocket(
     })
   }
 
-  async function handle(connection: Connection, accountId: number, { type, payload }: ClientFrame): Promise<void> {
+  async function handle(connection: Connection, caller: Caller, frame: ClientFrame): Promise<void> {
+    const { type, payload } = frame
     if (type === 'ping') {
       const timestamp =
         typeof payload.timestamp === 'string' ? payload.timestamp.slice(0, 64) : toTimestamp(gateway.now())
@@ -239,11 +234,12 @@ export async function imSuiteSocket(
     }
     if (LATER.has(type))
       throw new ActionError('unknown_action', `type: "${type}" is not supported by this version yet`, { field: 'type' })
-    if (type !== 'message.send')
+    const call = toCall(frame)
+    if (!call)
       throw new ActionError('unknown_action', `type: there is no event "${type.slice(0, 64)}" that clients send`, {
         field: 'type'
       })
-    const outcome = await gateway.dispatcher.dispatch('send_chat_message', payload, { accountId })
+    const outcome = await gateway.dispatcher.dispatch(call.action, call.params, caller)
     if (!outcome.ok) throw outcome.error
   }
 

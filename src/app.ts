@@ -134,13 +134,7 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
 async function openGateway(config: Config, dir: string, log: Logger): Promise<Gateway> {
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
-  const { message_text, bot_message_text } = config.limits
-  return createGateway({
-    store,
-    bus: createMemoryBus(),
-    log,
-    limits: { personText: message_text, botText: bot_message_text, segments: 200 }
-  })
+  return createGateway({ store, bus: createMemoryBus(), log, config })
 }
 
 /** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */

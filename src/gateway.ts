@@ -1,10 +1,16 @@
 import { actions } from './actions/index.ts'
+import type { Config } from './config.ts'
 import { createAccounts, type Accounts } from './core/accounts.ts'
+import { createAllowances } from './core/allowances.ts'
+import type { AllowanceName } from './core/action.ts'
 import type { EventBus } from './core/bus.ts'
 import { createChats, type Chats } from './core/chats.ts'
+import type { Clock } from './core/clock.ts'
+import { createDevices, type Devices } from './core/devices.ts'
 import { createDispatcher, type Dispatcher } from './core/dispatcher.ts'
 import { createGroups, type Groups } from './core/groups.ts'
-import type { CoreLimits } from './core/limits.ts'
+import { createReceipts } from './core/receipts.ts'
+import type { Signal } from './core/signal.ts'
 import type { Store } from './core/store.ts'
 import type { Logger } from './log.ts'
 import { startHeartbeat, type Heartbeat } from './net/heartbeat.ts'
@@ -22,6 +28,11 @@ export interface Gateway {
   /** The same actions in the words of the Milky draft. */
   readonly draft: Dispatcher
   readonly hub: Hub
+  /** Who is connected. */
+  readonly devices: Devices
+  /** Tells what is not stored. */
+  readonly tell: (signal: Signal) => void
+  readonly clock: Clock
   readonly heartbeat: Heartbeat
   readonly log: Logger
   /** Unix seconds. */
@@ -35,12 +46,15 @@ export interface GatewayOptions {
   readonly store: Store
   readonly bus: EventBus
   readonly log: Logger
-  readonly limits: CoreLimits
-  readonly now?: () => number
+  readonly config: Pick<Config, 'limits' | 'im'>
+  readonly clock?: Clock
 }
 
 /** Ties the rooms together. Owns the store from here on: `close` closes it. */
-export function createGateway({ store, bus, log, limits, now = unixSeconds }: GatewayOptions): Gateway {
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { store, bus, log, config, clock = systemClock } = options
+  const { limits, im } = config
+  const { now } = clock
   const onError = (err: unknown): void => log.error({ err }, 'something went wrong in the background')
   const bugs = {
     onBug: (err: unknown, bug: { action: string; requestId: string }): void =>
@@ -49,10 +63,33 @@ export function createGateway({ store, bus, log, limits, now = unixSeconds }: Ga
   }
 
   const accounts = createAccounts({ store, now, passwords, digest: digestToken })
-  const chats = createChats(store, now, limits)
+  const chats = createChats(store, now, {
+    personText: limits.message_text,
+    botText: limits.bot_message_text,
+    segments: MAX_SEGMENTS,
+    editWindowS: im.edit_window
+  })
   const groups = createGroups(store, now)
-  const dispatcher = createDispatcher({ actions, context: { accounts, chats, groups, store }, ...bugs })
-  const hub = createHub({ bus, holdWrites: store.holdWrites, onError })
+  const hub = createHub({ bus, holdWrites: store.holdWrites, onError, position: await store.lastEventId() })
+  const devices = createDevices()
+  // In a turn of its own, as events are: the answer to who caused it goes out first, and no signal overtakes an event.
+  const tell = (signal: Signal): void => void setImmediate(() => bus.publish([signal]))
+  const receipts = createReceipts({ store, chats, clock, tell, onError, intervalMs: limits.im_read_interval })
+  const allowances = createAllowances<AllowanceName>(
+    {
+      send: { perSecond: limits.im_message_rate, burst: limits.im_message_burst },
+      chat: { perSecond: limits.im_chat_rate, burst: limits.im_chat_rate },
+      read: { perSecond: limits.im_read_rate, burst: limits.im_read_burst },
+      typing: { perSecond: 2, burst: 10 },
+      offer: { perSecond: 1 / 3, burst: limits.im_offer_burst }
+    },
+    clock
+  )
+  const dispatcher = createDispatcher({
+    actions,
+    context: { accounts, chats, groups, store, receipts, allowances },
+    ...bugs
+  })
   const heartbeat = startHeartbeat()
   const unsubscribe = store.onCommit(bus.publish)
 
@@ -64,12 +101,16 @@ export function createGateway({ store, bus, log, limits, now = unixSeconds }: Ga
     dispatcher,
     draft: createDraftDispatcher(dispatcher, bugs),
     hub,
+    devices,
+    tell,
+    clock,
     heartbeat,
     log,
     now,
     onError,
     async close() {
       heartbeat.stop()
+      receipts.close()
       hub.close()
       unsubscribe()
       await store.close()
@@ -77,6 +118,15 @@ export function createGateway({ store, bus, log, limits, now = unixSeconds }: Ga
   }
 }
 
-function unixSeconds(): number {
-  return Math.floor(Date.now() / 1000)
+/** Segments of one message. */
+const MAX_SEGMENTS = 200
+
+const systemClock: Clock = {
+  now: () => Math.floor(Date.now() / 1000),
+  ticks: () => performance.now(),
+  after(ms, work) {
+    const timer = setTimeout(work, ms)
+    timer.unref()
+    return () => clearTimeout(timer)
+  }
 }

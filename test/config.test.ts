@@ -66,7 +66,16 @@ void t.test('defaults', async (t) => {
     t.match(config, {
       server: { host: '127.0.0.1', port: 3000, tls: null, listeners: [], trusted_proxies: [], allowed_origins: [] },
       data: { dir: './data', database: null, nats: null },
-      im: { registration: 'open', jwt_secret: null, jwks_url: null },
+      im: {
+        registration: 'open',
+        jwt_secret: null,
+        auth_reject: 'close',
+        late_auth: false,
+        lenient: true,
+        replay: true,
+        edit_window: 0,
+        jwks_url: null
+      },
       bots: [],
       maim: { keys: [], legacy_tokens: [] },
       provision: { accounts: [], friends: [], groups: [] },
@@ -88,6 +97,29 @@ void t.test('defaults', async (t) => {
       login_rate: 10,
       frame_rate: 2000,
       im_frame_rate: 20,
+      im_frame_burst: 60,
+      im_buffer: 1_048_576,
+      im_connections: 10,
+      im_user_connects: 10,
+      im_address_connects: 60,
+      im_message_rate: 5,
+      im_message_burst: 20,
+      im_chat_rate: 50,
+      im_read_rate: 3,
+      im_read_burst: 10,
+      im_read_interval: 1000,
+      im_typing_ttl: 30_000,
+      im_typing_members: 200,
+      im_presence_grace: 10_000,
+      im_presence_interval: 5000,
+      im_presence_audience: 500,
+      im_ring_timeout: 30_000,
+      im_call_grace: 10_000,
+      im_offer_burst: 3,
+      im_ping: 25_000,
+      im_silence: 75_000,
+      group_members: 5000,
+      file_size: 104_857_600,
       message_text: 4096,
       bot_message_text: 16_384
     })
@@ -1110,7 +1142,11 @@ void t.test('maskSecrets', async (t) => {
       database: 'postgres://lactea:CANARY1@db/lactea?sslpassword=CANARY2',
       nats: 'nats://CANARY3@n1:4222,nats://CANARY4@n2:4222'
     },
-    im: { registration: 'open', jwt_secret: 'CANARY5', jwks_url: 'https://CANARY6@issuer/jwks' },
+    im: {
+      ...loadConfig({ env: {}, cwd: t.testdir({}) }).config.im,
+      jwt_secret: 'CANARY5',
+      jwks_url: 'https://CANARY6@issuer/jwks'
+    },
     bots: [
       {
         id: 10_001,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createMemoryBus } from '../../src/bus/memory.ts'
+import { loadConfig } from '../../src/config.ts'
 import { createGateway } from '../../src/gateway.ts'
 import { createLogger } from '../../src/log.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
@@ -20,11 +21,11 @@ const store = await openSqliteStore({
     throw err
   }
 })
-const gateway = createGateway({
+const gateway = await createGateway({
   store,
   bus: createMemoryBus(),
   log: createLogger('warn'),
-  limits: { personText: 4096, botText: 16_384, segments: 200 }
+  config: loadConfig({ env: {}, cwd: dir }).config
 })
 const speaker = await gateway.accounts.add({ kind: 'bot', nickname: 'Speaker' })
 const hearer = await gateway.accounts.add({ kind: 'bot', nickname: 'Hearer' })

@@ -2,9 +2,11 @@ import { Type } from '@sinclair/typebox'
 import { defineAction } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import type { DraftSegment } from '../core/segment.ts'
-import { Int, Text, Uin } from '../schema/common.ts'
+import { Int, Nothing, Text, Uin } from '../schema/common.ts'
 
 // Actions that Milky has no word for: what people ask for through IM-Suite.
+
+const ClientMessageId = Type.String({ minLength: 1, maxLength: 64, description: 'expected 1 to 64 characters' })
 
 /** IM-Suite 2.3 `message.send`. `receiver_id` finds or makes the private chat; `reply_to_id` is a global message id. */
 export const sendChatMessage = defineAction({
@@ -17,20 +19,81 @@ export const sendChatMessage = defineAction({
       Type.Literal('text', { description: 'expected "text", the only type that can be sent yet' })
     ),
     reply_to_id: Type.Optional(Int),
+    client_msg_id: Type.Optional(ClientMessageId),
+    // What some clients call it.
+    random_id: Type.Optional(Type.Union([ClientMessageId, Int])),
     // Ignoring a wish for self-destruction would be a breach of trust, so these are refused until they work.
     ttl_seconds: Type.Optional(Type.Undefined({ description: 'messages that delete themselves are not supported' })),
     send_at: Type.Optional(Type.Undefined({ description: 'messages to be sent later are not supported' }))
   }),
-  result: Type.Object({ message_id: Int, chat_id: Uin, seq: Int, created_at: Int }),
-  async run({ caller, chats }, { chat_id, receiver_id, content, reply_to_id }) {
+  result: Type.Object({ message_id: Int, chat_id: Uin, seq: Int, created_at: Int, duplicate: Type.Boolean() }),
+  async run({ caller, chats, allowances }, { chat_id, receiver_id, content, reply_to_id, client_msg_id, random_id }) {
     const text = content.trim()
     if (text === '') throw new ActionError('invalid', 'content: expected some text', { field: 'content' })
+    allowances.take('send', caller.id)
     const chatId = chat_id ?? (receiver_id === undefined ? undefined : await chats.openPrivate(caller, receiver_id))
     if (chatId === undefined)
       throw new ActionError('invalid', 'chat_id: expected the id of a chat, it is missing', { field: 'chat_id' })
     const segments: DraftSegment[] = [{ type: 'text', text }]
     if (reply_to_id !== undefined) segments.unshift({ type: 'reply', messageId: reply_to_id })
-    const message = await chats.send({ chatId, sender: caller, segments })
-    return { message_id: message.id, chat_id: chatId, seq: message.seq, created_at: message.time }
+    allowances.take('chat', chatId)
+    const clientId = client_msg_id ?? (random_id === undefined ? undefined : String(random_id))
+    const { message, isDuplicate } = await chats.send({ chatId, sender: caller, segments, clientId })
+    return {
+      message_id: message.id,
+      chat_id: chatId,
+      seq: message.seq,
+      created_at: message.time,
+      duplicate: isDuplicate
+    }
+  }
+})
+
+const MessageId = Type.Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'expected the id of a message'
+})
+
+/** IM-Suite 2.3 `message.edit`: by the sender; what was sent beside the words stays. */
+export const editChatMessage = defineAction({
+  name: 'edit_chat_message',
+  params: Type.Object({ message_id: MessageId, content: Text, expected_rev: Type.Optional(Int) }),
+  result: Type.Object({ message_id: Int, chat_id: Uin, seq: Int, rev: Int, updated_at: Int }),
+  async run({ caller, chats, allowances }, { message_id, content, expected_rev }) {
+    allowances.take('send', caller.id)
+    const message = await chats.edit({
+      editor: caller,
+      messageId: message_id,
+      text: content.trim(),
+      expectedRev: expected_rev
+    })
+    const { chatId, seq, rev = 0, editedAt } = message
+    return { message_id, chat_id: chatId, seq, rev, updated_at: editedAt ?? message.time }
+  }
+})
+
+/** IM-Suite 2.3 `message.delete`: by the sender, or by the owner and the admins of a group. Again is no mistake. */
+export const deleteChatMessage = defineAction({
+  name: 'delete_chat_message',
+  params: Type.Object({ message_id: MessageId }),
+  result: Type.Object({ message_id: Int, chat_id: Uin, seq: Int }),
+  async run({ caller, chats, allowances }, { message_id }) {
+    allowances.take('send', caller.id)
+    const { chatId, seq } = await chats.locate(caller.id, message_id)
+    await chats.recall(caller.id, chatId, seq)
+    return { message_id, chat_id: chatId, seq }
+  }
+})
+
+/** IM-Suite 2.3 `message.read`: this message and everything before it. */
+export const readChatMessage = defineAction({
+  name: 'read_chat_message',
+  params: Type.Object({ message_id: MessageId }),
+  result: Nothing,
+  async run({ caller, deviceId, receipts, allowances }, { message_id }) {
+    allowances.take('read', caller.id)
+    await receipts.mark(caller.id, message_id, deviceId)
+    return {}
   }
 })

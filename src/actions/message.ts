@@ -17,7 +17,9 @@ export const sendPrivateMessage = defineAction({
   result: Sent,
   async run({ caller, chats }, { user_id, message }) {
     const chatId = await chats.openPrivate(caller, user_id)
-    const { seq, time } = await chats.send({ chatId, sender: caller, segments: message.map(toDraftSegment) })
+    const {
+      message: { seq, time }
+    } = await chats.send({ chatId, sender: caller, segments: message.map(toDraftSegment) })
     return { message_seq: seq, time }
   }
 })
@@ -29,7 +31,9 @@ export const sendGroupMessage = defineAction({
   async run(context, { group_id, message }) {
     const { caller, chats } = context
     await mustBeGroup(context, group_id)
-    const { seq, time } = await chats.send({ chatId: group_id, sender: caller, segments: message.map(toDraftSegment) })
+    const {
+      message: { seq, time }
+    } = await chats.send({ chatId: group_id, sender: caller, segments: message.map(toDraftSegment) })
     return { message_seq: seq, time }
   }
 })

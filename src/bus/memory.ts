@@ -1,12 +1,12 @@
-import type { EventBus, EventListener } from '../core/bus.ts'
+import type { EventBus, HappeningListener } from '../core/bus.ts'
 
 /** The bus of a single process: listeners are called at once, in the order they subscribed. */
 export function createMemoryBus(): EventBus {
-  const listeners = new Set<EventListener>()
+  const listeners = new Set<HappeningListener>()
 
   return {
-    publish(events) {
-      for (const listener of listeners) listener(events)
+    publish(happenings) {
+      for (const listener of listeners) listener(happenings)
     },
     subscribe(listener) {
       listeners.add(listener)

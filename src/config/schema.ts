@@ -67,6 +67,9 @@ const size = (bytes: number, description: string) =>
 const count = (value: number, description: string) =>
   integer(1, Number.MAX_SAFE_INTEGER, description, { default: value })
 
+const duration = (ms: number, description: string) =>
+  integer(1, 2_147_483_647, description, { default: ms, unit: 'ms' })
+
 const accountId = (description: string) => integer(10_001, MAX_ID, description)
 const groupId = (description: string) => integer(100_001, MAX_GROUP_ID, description)
 
@@ -130,6 +133,17 @@ const Im = section(
       'Key that signs session tokens; generated and kept in the data directory when left out.',
       'secret'
     ),
+    auth_reject: choice(
+      ['close', 'http401'],
+      'How a socket without a valid token is refused: `close` tells why in a frame, which browsers can read.',
+      { default: 'close' }
+    ),
+    late_auth: flag(false, 'A socket without a token may send it in its first frame, within ten seconds.'),
+    lenient: flag(true, 'Frames may say `data` for `payload` and write the keys in camel case.'),
+    replay: flag(true, 'What a device missed while it was away is sent again when it comes back.'),
+    edit_window: integer(0, Number.MAX_SAFE_INTEGER, 'Seconds for which a message can be edited; 0 is for ever.', {
+      default: 0
+    }),
     jwks_url: optional(text('Trust the tokens of another issuer, whose keys are here.', { is: 'http-url', url: true }))
   },
   'The doors for people (IM-Suite).'
@@ -256,6 +270,29 @@ export const Limits = section(
     login_rate: count(10, 'Sign-ins per minute of one address.'),
     frame_rate: count(2000, 'Frames per second on one socket of a bot.'),
     im_frame_rate: count(20, 'Frames per second on one socket of a person.'),
+    im_frame_burst: count(60, 'Frames that one socket of a person may send at once.'),
+    im_buffer: size(MiB, 'Unsent bytes of one socket of a person before it is cut off; typing and the like go first.'),
+    im_connections: count(10, 'Sockets of one person; a further one takes the place of the oldest.'),
+    im_user_connects: count(10, 'Sockets that one person may open per minute.'),
+    im_address_connects: count(60, 'Sockets of people per minute of one address.'),
+    im_message_rate: count(5, 'Messages, edits and deletions per second of one person.'),
+    im_message_burst: count(20, 'Messages, edits and deletions of one person at once.'),
+    im_chat_rate: count(50, 'Messages of people per second in one chat.'),
+    im_read_rate: count(3, 'Read marks per second of one person.'),
+    im_read_burst: count(10, 'Read marks of one person at once.'),
+    im_read_interval: duration(1000, 'One reader is told about in one chat at most this often.'),
+    im_typing_ttl: duration(30_000, 'How long somebody types who does not say so again.'),
+    im_typing_members: count(200, 'Members online up to which a chat hears who is typing.'),
+    im_presence_grace: duration(10_000, 'How long somebody may be away before others are told.'),
+    im_presence_interval: duration(5000, 'Others are told about one person at most this often.'),
+    im_presence_audience: count(500, 'Accounts that are told about one person.'),
+    im_ring_timeout: duration(30_000, 'How long a call rings.'),
+    im_call_grace: duration(10_000, 'How long a call waits for a device that lost its connection.'),
+    im_offer_burst: count(3, 'Calls that one person may begin at once; a further one every three seconds.'),
+    im_ping: duration(25_000, 'How often the gateway pings a socket of a person.'),
+    im_silence: duration(75_000, 'How long a socket of a person may say nothing.'),
+    group_members: count(5000, 'Members of one group.'),
+    file_size: size(100 * MiB, 'Largest file that a person may upload.'),
     message_text: count(4096, 'Code points of text in one message of a person.'),
     bot_message_text: count(16_384, 'Code points of text in one message of a bot.')
   },

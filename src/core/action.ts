@@ -1,20 +1,31 @@
 import type { Static, TObject } from '@sinclair/typebox'
 import type { Accounts } from './accounts.ts'
+import type { Allowances } from './allowances.ts'
 import type { Chats } from './chats.ts'
 import type { ActionError } from './errors.ts'
 import type { Groups } from './groups.ts'
+import type { Receipts } from './receipts.ts'
 import type { Account, Store } from './store.ts'
 
 /** On whose behalf an action runs. The door has made sure of it. */
 export interface Caller {
   readonly accountId: number
+  /** The connection that it came by, if any. */
+  readonly deviceId?: string
 }
+
+/** What people may do only so often. */
+export type AllowanceName = 'send' | 'chat' | 'read' | 'typing' | 'offer'
 
 export interface ActionContext {
   readonly caller: Account
+  /** The connection that the call came by, if any. */
+  readonly deviceId: string | undefined
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly receipts: Receipts
+  readonly allowances: Allowances<AllowanceName>
   readonly store: Store
 }
 

@@ -1,18 +1,31 @@
 import { ActionError } from './errors.ts'
 import type { ChatRef, Message, Role } from './event.ts'
 import type { CoreLimits } from './limits.ts'
-import { exceedsText, type DraftSegment } from './segment.ts'
-import type { Account, ChatSummary, Speaker, Store } from './store.ts'
+import { exceedsText, toPlainText, type DraftSegment, type Segment } from './segment.ts'
+import type { Account, Appended, ChatSummary, Speaker, Store } from './store.ts'
 
 export interface SendOrder {
   readonly chatId: number
   readonly sender: Account
   readonly segments: readonly DraftSegment[]
+  /** The sender's own name for the message; sent again under the same name it is the same message. */
+  readonly clientId?: string | undefined
+}
+
+export interface EditRequest {
+  readonly editor: Account
+  readonly messageId: number
+  /** What it says from now on; pictures and the quoted message stay. */
+  readonly text: string
+  /** How often the editor thinks that it was edited; anything else is a `conflict`. */
+  readonly expectedRev?: number | undefined
 }
 
 /** Talking: who may say what where, and reading what was said. Every method throws `ActionError` to refuse. */
 export interface Chats {
-  readonly send: (order: SendOrder) => Promise<Message>
+  readonly send: (order: SendOrder) => Promise<Appended>
+  /** IM-Suite 2.3 `message.edit`: by the sender, while the edit window is open. The same words are a success without an event. */
+  readonly edit: (request: EditRequest) => Promise<Message>
   /** The private chat in which `sender` may write to `peerId`; made when they may and there is none yet. */
   readonly openPrivate: (sender: Account, peerId: number) => Promise<number>
   /** The private chat that exists; `not_found` otherwise. */
@@ -28,6 +41,10 @@ export interface Chats {
     accountId: number,
     page: { chatId: number; upToSeq?: number | undefined; afterSeq?: number | undefined; limit: number }
   ) => Promise<Message[]>
+  /** The message by its global id, if the account is in its chat; `not_found` otherwise, also when it was recalled. */
+  readonly getMessageById: (accountId: number, messageId: number) => Promise<Message>
+  /** Where a message is, recalled or not, if the account is in its chat; `not_found` otherwise. */
+  readonly locate: (accountId: number, messageId: number) => Promise<{ readonly chatId: number; readonly seq: number }>
   readonly recall: (operatorId: number, chatId: number, seq: number) => Promise<void>
 }
 
@@ -50,10 +67,18 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
     return chat
   }
 
+  async function locate(accountId: number, messageId: number): Promise<{ chatId: number; seq: number }> {
+    const position = await store.findPosition(messageId)
+    // One answer for what is not there and what is not theirs (IM-Suite 2.6).
+    if (!position || !(await store.isMember(position.chatId, accountId)))
+      throw new ActionError('not_found', `there is no message ${messageId}`, { field: 'message_id' })
+    return position
+  }
+
   return {
     getOwn,
 
-    async send({ chatId, sender, segments }) {
+    async send({ chatId, sender, segments, clientId }) {
       checkContent(segments, sender.kind === 'bot' ? limits.botText : limits.personText, limits.segments)
       const time = now()
       return store.appendMessage({
@@ -61,8 +86,39 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
         senderId: sender.id,
         segments,
         time,
+        clientId,
         check: (speaker) => checkMaySpeak(speaker, time)
       })
+    },
+
+    async edit({ editor, messageId, text, expectedRev }) {
+      const { chatId, seq } = await locate(editor.id, messageId)
+      const time = now()
+      return store.editMessage({
+        chatId,
+        seq,
+        time,
+        edit(message) {
+          if (message.senderId !== editor.id)
+            throw new ActionError('forbidden', 'only the sender can edit a message', { cause: 'not_sender' })
+          if (limits.editWindowS > 0 && time - message.time > limits.editWindowS)
+            throw new ActionError('too_late', `a message can be edited for ${limits.editWindowS} s`)
+          if (expectedRev !== undefined && expectedRev !== (message.rev ?? 0))
+            throw new ActionError('conflict', `the message was edited meanwhile: it is at revision ${message.rev ?? 0}`)
+          const segments = withText(message.segments, text)
+          checkContent(segments, editor.kind === 'bot' ? limits.botText : limits.personText, limits.segments)
+          return isSameText(message.segments, segments) ? undefined : segments
+        }
+      })
+    },
+
+    locate,
+
+    async getMessageById(accountId, messageId) {
+      const message = await store.findMessageById(messageId)
+      if (!message || message.isRecalled || !(await store.isMember(message.chatId, accountId)))
+        throw new ActionError('not_found', `there is no message ${messageId}, or it was recalled`)
+      return message
     },
 
     async openPrivate(sender, peerId) {
@@ -102,10 +158,13 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
         time: now(),
         check(message, kind, operatorRole) {
           if (message.senderId === operatorId) return
-          if (kind === 'private') throw new ActionError('forbidden', 'only the sender can recall a private message')
+          if (kind === 'private')
+            throw new ActionError('forbidden', 'only the sender can recall a private message', { cause: 'not_sender' })
           // IM-Suite 2.3 "message.delete": the sender, or owner and admins, whoever the sender is.
           if (rank(operatorRole) < rank('admin'))
-            throw new ActionError('forbidden', 'only the sender, the owner and the admins can recall this message')
+            throw new ActionError('forbidden', 'only the sender, the owner and the admins can recall this message', {
+              cause: 'role'
+            })
         }
       })
     }
@@ -124,9 +183,25 @@ function checkContent(segments: readonly DraftSegment[], maxText: number, maxSeg
   if (!says) throw new ActionError('invalid', 'the message is empty', { field })
 }
 
-function checkMaySpeak({ kind, role, mutedUntil, isGroupMuted, isPeerDisabled }: Speaker, now: number): void {
-  if (isPeerDisabled) throw new ActionError('not_found', 'the account you write to does not exist any more')
+/** What is shown beside the words, such as pictures and the quoted message, stays. */
+function withText(segments: readonly Segment[], text: string): Segment[] {
+  const kept = segments.filter((segment) => segment.type === 'reply' || segment.type === 'media')
+  return text === '' ? kept : [...kept, { type: 'text', text }]
+}
+
+function isSameText(before: readonly Segment[], after: readonly Segment[]): boolean {
+  return before.length === after.length && toPlainText(before) === toPlainText(after)
+}
+
+function checkMaySpeak(speaker: Speaker, now: number): void {
+  const { kind, role, mutedUntil, isGroupMuted } = speaker
+  if (speaker.isPeerDisabled) throw new ActionError('not_found', 'the account you write to does not exist any more')
+  // Not said by whom: who is blocked need not know.
+  if (speaker.isBlocked)
+    throw new ActionError('forbidden', 'one of the two has blocked the other', { cause: 'blocked' })
   if (kind === 'private') return
+  if (speaker.isChannel && role === 'member')
+    throw new ActionError('forbidden', 'only the owner and the admins write to this channel', { cause: 'readonly' })
   if (isGroupMuted && role === 'member') throw new ActionError('muted', 'the whole group is muted')
   if (mutedUntil > now) throw new ActionError('muted', `you are muted in this group for another ${mutedUntil - now} s`)
 }

@@ -10,7 +10,7 @@ export interface Dispatcher {
 
 export interface DispatcherOptions {
   readonly actions: readonly Action[]
-  readonly context: Omit<ActionContext, 'caller'>
+  readonly context: Omit<ActionContext, 'caller' | 'deviceId'>
   /** A mistake of ours, with the id that the caller was told. */
   readonly onBug: (err: unknown, bug: { action: string; requestId: string }) => void
   readonly newId: () => string
@@ -23,13 +23,13 @@ export function createDispatcher({ actions, context, onBug, newId }: DispatcherO
     table.set(action.name, { action, validate: compileParams(action.params) })
   }
 
-  async function run(name: string, params: unknown, { accountId }: Caller): Promise<object> {
+  async function run(name: string, params: unknown, { accountId, deviceId }: Caller): Promise<object> {
     const entry = table.get(name)
     if (!entry) throw new ActionError('unknown_action', `there is no action "${name.slice(0, 64)}"`)
     const valid = entry.validate(params)
     const caller = await context.store.findAccount(accountId)
     if (!caller || caller.isDisabled) throw new ActionError('disabled', `account ${accountId} is switched off`)
-    return entry.action.run({ ...context, caller }, valid)
+    return entry.action.run({ ...context, caller, deviceId }, valid)
   }
 
   return {

@@ -9,6 +9,10 @@ export const REASONS = {
   forbidden: 'the caller may not do this',
   muted: 'the caller may not speak in this group now',
   conflict: 'it contradicts what exists already',
+  too_late: 'the message is too old to be changed',
+  busy: 'one of the two is in a call already',
+  no_call: 'there is no such call',
+  wrong_state: 'the call is not in a state in which this can be done',
   too_large: 'more than the configured limit',
   rate_limited: 'too often; try again later',
   disabled: "the caller's account is switched off",
@@ -23,6 +27,10 @@ export interface ErrorDetails {
   readonly field?: string
   readonly retryAfterMs?: number
   readonly requestId?: string
+  /** Which of the ways to be forbidden it is (IM-Suite 2.6, `details.reason`), or why somebody is busy. */
+  readonly cause?: 'muted' | 'banned' | 'blocked' | 'readonly' | 'not_sender' | 'role' | 'glare'
+  /** The call that a caller should look at instead. */
+  readonly callId?: string
 }
 
 /** Thrown by rules, caught once in the dispatcher. The message is written for the person who reads it. */

@@ -12,7 +12,8 @@ export interface AccountRef {
 /** As much of a chat as an event shows of it; a private chat has no name of its own, each side sees the other's. */
 export type ChatRef =
   | { readonly id: number; readonly kind: 'private'; readonly parties: readonly [AccountRef, AccountRef] }
-  | { readonly id: number; readonly kind: 'group'; readonly name: string }
+  /** In a channel only the owner and the admins speak. */
+  | { readonly id: number; readonly kind: 'group'; readonly name: string; readonly isChannel?: boolean }
 
 export interface Message {
   /** Global, increasing. */
@@ -24,11 +25,19 @@ export interface Message {
   /** Unix seconds. */
   readonly time: number
   readonly segments: readonly Segment[]
+  /** How often it was edited; absent for never. */
+  readonly rev?: number
+  /** Unix seconds; absent when it was never edited. */
+  readonly editedAt?: number
+  /** The sender's own name for it, by which a repeated send is recognised. */
+  readonly clientId?: string
 }
 
 /** A new kind is one new line; every codec then fails to compile until it maps it or says null. */
 export interface EventData {
   'message.created': { readonly message: Message; readonly sender: AccountRef }
+  /** The message as it is now. */
+  'message.edited': { readonly message: Message }
   'message.recalled': {
     readonly messageId: number
     readonly seq: number

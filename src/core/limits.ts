@@ -5,4 +5,6 @@ export interface CoreLimits {
   /** Code points of text in one message of a bot. */
   readonly botText: number
   readonly segments: number
+  /** Seconds after which a message cannot be edited any more; 0 is never. */
+  readonly editWindowS: number
 }

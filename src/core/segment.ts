@@ -12,10 +12,38 @@ export type Segment =
       readonly senderId: number
       readonly time: number
     }
+  | MediaSegment
+
+/** What a picture, a sound or a document was sent as; every wire has its own words for them. */
+export type MediaKind = 'image' | 'gif' | 'sticker' | 'voice' | 'audio' | 'video' | 'file'
+
+export interface MediaSegment {
+  readonly type: 'media'
+  readonly kind: MediaKind
+  readonly file: MediaFile
+}
+
+/** As much of a file as a message keeps of it: enough to show it without asking for it. */
+export interface MediaFile {
+  /** Absent when the file lies on somebody else's server, at `url`. */
+  readonly fileId?: number
+  /** Only for a file that is not ours. */
+  readonly url?: string
+  readonly name: string
+  readonly mime: string
+  /** Bytes; 0 when unknown, as width, height (pixels) and durationS. */
+  readonly size: number
+  readonly width: number
+  readonly height: number
+  readonly durationS: number
+}
 
 /** As a sender gives them: whom and what they mean is looked up when the message is stored. */
 export type DraftSegment =
-  | Exclude<Segment, { type: 'mention' | 'reply' }>
+  | Exclude<Segment, { type: 'mention' | 'reply' | 'media' }>
+  /** One of the sender's own files, or one that they may see; or, without `fileId`, an address elsewhere. */
+  | { readonly type: 'media'; readonly kind: MediaKind; readonly fileId: number; readonly name?: string }
+  | { readonly type: 'media'; readonly kind: MediaKind; readonly file: MediaFile }
   | { readonly type: 'mention'; readonly accountId: number }
   /** The quoted message by its seq in the same chat, or by its global id. */
   | { readonly type: 'reply'; readonly seq: number }
@@ -31,6 +59,7 @@ function plainText(segment: Segment): string {
   if (segment.type === 'mention') return `@${segment.name || segment.accountId}`
   if (segment.type === 'mention_all') return '@all'
   if (segment.type === 'face') return `[face ${segment.faceId}]`
+  if (segment.type === 'media') return `[${segment.kind}]`
   return ''
 }
 

@@ -1,7 +1,7 @@
 export type { Message } from './event.ts'
 import type { EventListener, Undo } from './bus.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
-import type { DraftSegment } from './segment.ts'
+import type { DraftSegment, Segment } from './segment.ts'
 
 export interface Account extends AccountRef {
   readonly kind: 'person' | 'bot'
@@ -73,6 +73,10 @@ export interface Speaker {
   readonly isGroupMuted: boolean
   /** The other side of a private chat is switched off. */
   readonly isPeerDisabled: boolean
+  /** One side of a private chat has blocked the other. */
+  readonly isBlocked: boolean
+  /** Only the owner and the admins speak here. */
+  readonly isChannel: boolean
 }
 
 export interface MessageDraft {
@@ -80,8 +84,47 @@ export interface MessageDraft {
   readonly senderId: number
   readonly segments: readonly DraftSegment[]
   readonly time: number
+  /** The sender's own name for the message: sent again, it is the same message and nothing is written. */
+  readonly clientId?: string | undefined
   /** The rule; throws to refuse, and then nothing is written. */
   readonly check: (speaker: Speaker) => void
+}
+
+export interface Appended {
+  readonly message: Message
+  /** It was there already, under the same `clientId`. */
+  readonly isDuplicate: boolean
+}
+
+export interface EditOrder {
+  readonly chatId: number
+  readonly seq: number
+  readonly time: number
+  /** The rule: gives what the message says from now on, or undefined to leave it as it is; throws to refuse. */
+  readonly edit: (message: Message) => readonly Segment[] | undefined
+}
+
+/** How far somebody has come in a chat. */
+export interface ReadState {
+  readonly accountId: number
+  readonly readSeq: number
+  /** Never below `readSeq`. */
+  readonly deliveredSeq: number
+}
+
+/** How much of what was missed is told again (IM-Suite 2.10). */
+export interface MissedLimits {
+  readonly chats: number
+  readonly perChat: number
+  readonly total: number
+}
+
+/** What a message said before it was edited. */
+export interface Revision {
+  readonly rev: number
+  readonly segments: readonly Segment[]
+  /** When it was said. */
+  readonly time: number
 }
 
 /** What a rule about a group is decided on: the group, who acts, and whom it is about. */
@@ -194,14 +237,33 @@ export interface Store {
   readonly findMember: (groupId: number, accountId: number) => Promise<Member | undefined>
   readonly changeGroup: (order: GroupOrder) => Promise<void>
 
-  readonly appendMessage: (draft: MessageDraft) => Promise<Message>
+  readonly appendMessage: (draft: MessageDraft) => Promise<Appended>
+  /** The message as it is from now on. Its words until now are kept as a revision. */
+  readonly editMessage: (order: EditOrder) => Promise<Message>
+  /** What it said before, the oldest first. */
+  readonly listRevisions: (messageId: number) => Promise<Revision[]>
   readonly recallMessage: (order: RecallOrder) => Promise<void>
   /** Undefined for an unknown or a recalled message. */
   readonly findMessage: (chatId: number, seq: number) => Promise<Message | undefined>
+  /** Undefined for an unknown message; one that was recalled has no segments. */
+  readonly findMessageById: (messageId: number) => Promise<(Message & { readonly isRecalled: boolean }) | undefined>
   /** Where a message is or, recalled, was. */
   readonly findPosition: (messageId: number) => Promise<{ chatId: number; seq: number } | undefined>
   /** Ascending by seq; recalled messages are left out. */
   readonly listMessages: (page: MessagePage) => Promise<Message[]>
+  /** Everything up to `seq` is read; undefined when it was already, else where the reader was before. Never goes back. */
+  readonly markRead: (
+    chatId: number,
+    accountId: number,
+    seq: number
+  ) => Promise<{ readonly before: number } | undefined>
+  readonly listReadStates: (chatId: number) => Promise<ReadState[]>
+  /** Messages that others have said since the account last read; at most 1000 are counted in one chat. */
+  readonly countUnread: (accountId: number, chatId?: number) => Promise<number>
+  /** Authors of what lies after `afterSeq` up to `upToSeq`, the latest first. */
+  readonly listAuthors: (chatId: number, afterSeq: number, upToSeq: number, limit: number) => Promise<number[]>
+  /** Who hears what happens in the chat now; ascending. */
+  readonly listAudience: (chatId: number) => Promise<readonly number[]>
 
   /** What the account may see of the log after this id, in order. `readTo` is how far the log was read, even if nothing was for it. */
   readonly readEvents: (
@@ -209,6 +271,15 @@ export interface Store {
     afterId: number,
     limit: number
   ) => Promise<{ events: GatewayEvent[]; readTo: number }>
+  /** The events of one chat that the account may see, after this `eventSeq`, in order. */
+  readonly readChatEvents: (
+    accountId: number,
+    chatId: number,
+    afterEventSeq: number,
+    limit: number
+  ) => Promise<GatewayEvent[]>
+  /** Messages, edits and recalls after this id in the chats that the account is in, the latest active first; in order. */
+  readonly readMissed: (accountId: number, afterId: number, limits: MissedLimits) => Promise<GatewayEvent[]>
   readonly lastEventId: () => Promise<number>
   /** Called with what each commit added to the log, in order, after the promises of that commit were settled. */
   readonly onCommit: (listener: EventListener) => Undo

@@ -1,21 +1,28 @@
-import type { EventBus, Undo } from '../core/bus.ts'
+import { isSignal, type EventBus, type Happening, type Undo } from '../core/bus.ts'
 import type { GatewayEvent } from '../core/event.ts'
+import { isEphemeral, type Signal } from '../core/signal.ts'
 import type { Codec } from '../protocols/codec.ts'
 import { createFrame, type Frame } from './frame.ts'
 
-/** Gives the frame of one event for a codec and a viewer; encodes it the first time only. */
+/** Gives the frame of one event or signal for a codec and a viewer; encodes it the first time only. */
 export type FrameOf = (codec: Codec, viewerId: number) => Frame | undefined
 
 /** A place that events go to. */
 export interface Sink {
   readonly viewerId: number
+  /** The device behind it; signals may be meant for one device, or for all but one. */
+  readonly deviceId?: string
   readonly receive: (event: GatewayEvent, frameOf: FrameOf) => void
+  /** Absent in sinks of protocols that have no words for signals. */
+  readonly hear?: (signal: Signal, frameOf: FrameOf) => void
 }
 
 export interface Hub {
   readonly attach: (sink: Sink) => Undo
   /** Sinks that listen now. */
   readonly size: () => number
+  /** Every event of the log up to this id was given to all who listen. */
+  readonly position: () => number
   readonly close: () => void
 }
 
@@ -24,6 +31,8 @@ export interface HubOptions {
   /** Called when more events wait than the hub wants to hold; what makes them should wait until the undo is called. */
   readonly holdWrites: () => Undo
   readonly onError: (err: unknown) => void
+  /** The end of the log when the hub begins. */
+  readonly position?: number
 }
 
 /** Sinks per turn of the event loop: enough to be quick, few enough that nobody else waits long. */
@@ -34,16 +43,17 @@ const HIGH_WATER = 4096
 const LOW_WATER = 512
 
 /** Gives each event to everybody in its audience, in the order of the log, large audiences in chunks. */
-export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
+export function createHub({ bus, holdWrites, onError, position: start = 0 }: HubOptions): Hub {
   const sinks = new Map<number, Set<Sink>>()
-  const queue: GatewayEvent[] = []
+  const queue: Happening[] = []
   let count = 0
-  let current: { readonly events: readonly Framed[]; readonly sinks: Iterator<Sink> } | undefined
+  let position = start
+  let current: { readonly happenings: readonly Framed[]; readonly sinks: Iterator<Sink> } | undefined
   let scheduled: NodeJS.Immediate | undefined
   let release: Undo | undefined
 
-  const unsubscribe = bus.subscribe((events) => {
-    queue.push(...events)
+  const unsubscribe = bus.subscribe((happenings) => {
+    queue.push(...happenings)
     if (queue.length > HIGH_WATER) release ??= holdWrites()
     if (!scheduled) work()
   })
@@ -54,16 +64,23 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
       current ??= nextRun()
       if (!current) return
       const sink = current.sinks.next()
-      if (sink.done) current = undefined
-      else deliver(sink.value, current.events)
+      if (sink.done) finish(current.happenings)
+      else deliver(sink.value, current.happenings)
     }
     scheduled = setImmediate(work)
   }
 
-  function deliver(sink: Sink, events: readonly Framed[]): void {
-    for (const { event, frameOf } of events) {
+  function finish(happenings: readonly Framed[]): void {
+    const last = happenings.at(-1)?.happening
+    if (last && !isSignal(last)) position = last.id
+    current = undefined
+  }
+
+  function deliver(sink: Sink, happenings: readonly Framed[]): void {
+    for (const { happening, frameOf } of happenings) {
       try {
-        sink.receive(event, frameOf)
+        if (!isSignal(happening)) sink.receive(happening, frameOf)
+        else if (sink.hear && isFor(sink, happening)) sink.hear(happening, frameOf)
       } catch (err) {
         // One sink's mistake is not the next one's.
         onError(err)
@@ -76,17 +93,22 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
     const [first] = queue
     if (!first) return undefined
     let length = 1
-    while (length < RUN && queue[length]?.audience === first.audience) length++
-    const events = queue.splice(0, length).map((event) => ({ event, frameOf: createFrameOf(event) }))
+    if (!isSignal(first)) while (length < RUN && isAlike(queue[length], first)) length++
+    const happenings = queue.splice(0, length).map((happening) => ({ happening, frameOf: createFrameOf(happening) }))
     if (release && queue.length < LOW_WATER) {
       release()
       release = undefined
     }
-    return { events, sinks: sinksOf(first.audience) }
+    return { happenings, sinks: first.audience ? sinksOf(first.audience) : allSinks() }
   }
 
   function* sinksOf(audience: readonly number[]): Generator<Sink, undefined> {
     for (const accountId of audience) yield* sinks.get(accountId) ?? []
+    return undefined
+  }
+
+  function* allSinks(): Generator<Sink, undefined> {
+    for (const own of sinks.values()) yield* own
     return undefined
   }
 
@@ -103,6 +125,7 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
       }
     },
     size: () => count,
+    position: () => position,
     close() {
       unsubscribe()
       clearImmediate(scheduled)
@@ -111,21 +134,33 @@ export function createHub({ bus, holdWrites, onError }: HubOptions): Hub {
   }
 }
 
+function isAlike(happening: Happening | undefined, first: GatewayEvent): boolean {
+  return happening !== undefined && !isSignal(happening) && happening.audience === first.audience
+}
+
+function isFor({ deviceId }: Sink, { onlyDevice, exceptDevice }: Signal): boolean {
+  if (onlyDevice !== undefined) return deviceId === onlyDevice
+  return exceptDevice === undefined || deviceId !== exceptDevice
+}
+
 interface Framed {
-  readonly event: GatewayEvent
+  readonly happening: Happening
   readonly frameOf: FrameOf
 }
 
-function createFrameOf(event: GatewayEvent): FrameOf {
+function createFrameOf(happening: Happening): FrameOf {
+  const options = { isEphemeral: isSignal(happening) && isEphemeral(happening) }
   const known = new Map<Codec, { views: Map<number, Frame | undefined>; last: Frame | undefined }>()
   return (codec, viewerId) => {
     let entry = known.get(codec)
     if (!entry) known.set(codec, (entry = { views: new Map(), last: undefined }))
     const { views, last } = entry
     if (views.has(viewerId)) return views.get(viewerId)
-    const text = codec.encodeEvent(event, viewerId)
+    const text = isSignal(happening)
+      ? codec.encodeSignal?.(happening, viewerId)
+      : codec.encodeEvent(happening, viewerId)
     // Where all see the same text they get the same bytes.
-    const frame = text === undefined ? undefined : text === last?.text ? last : createFrame(text)
+    const frame = text === undefined ? undefined : text === last?.text ? last : createFrame(text, options)
     views.set(viewerId, frame)
     entry.last = frame
     return frame

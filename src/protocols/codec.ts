@@ -1,11 +1,14 @@
 import type { Outcome } from '../core/action.ts'
 import type { EventKind, EventOf, GatewayEvent } from '../core/event.ts'
+import type { Signal, SignalKind, SignalOf } from '../core/signal.ts'
 
 /** A wire language, as far as events are concerned. Pure: no I/O, no clock. */
 export interface Codec {
   readonly name: string
   /** The frame that `viewerId` gets to see, or undefined when the language has no word for it. */
   readonly encodeEvent: (event: GatewayEvent, viewerId: number) => string | undefined
+  /** The same for what is not stored; absent when the language has no words for any of it. */
+  readonly encodeSignal?: (signal: Signal, viewerId: number) => string | undefined
 }
 
 /** What a text frame turned out to be. */
@@ -27,5 +30,15 @@ export function encodeWith<T>(table: EncoderTable<T>): (event: GatewayEvent, vie
   return (event, viewerId) => {
     const encode = table[event.kind] as ((event: GatewayEvent, viewerId: number) => T) | null
     return encode?.(event, viewerId)
+  }
+}
+
+type SignalTable<T> = { readonly [K in SignalKind]: ((signal: SignalOf<K>, viewerId: number) => T) | null }
+
+/** The same for signals. */
+export function encodeSignalWith<T>(table: SignalTable<T>): (signal: Signal, viewerId: number) => T | undefined {
+  return (signal, viewerId) => {
+    const encode = table[signal.kind] as ((signal: Signal, viewerId: number) => T) | null
+    return encode?.(signal, viewerId)
   }
 }

@@ -1,7 +1,6 @@
 import { ActionError, type Reason } from '../core/errors.ts'
-import type { AccountRef, ChatRef, GatewayEvent, Message } from '../core/event.ts'
+import type { AccountRef, ChatRef, Message } from '../core/event.ts'
 import { toPlainText } from '../core/segment.ts'
-import { encodeWith, type Codec } from './codec.ts'
 import { parseObject } from './json.ts'
 
 // IM-Suite, base profile (contract 2.0): every frame is {type, payload, timestamp} with exactly the document's keys.
@@ -20,6 +19,8 @@ export interface ClientFrame {
   readonly payload: Record<string, unknown>
   /** For correlation; returned in `details.request_id` of an error. */
   readonly id: string | undefined
+  /** What clients of the extension profile add; read in both profiles (contract 2.0). */
+  readonly x: Record<string, unknown>
 }
 
 /**
@@ -27,16 +28,20 @@ export interface ClientFrame {
  * Throws `ActionError('invalid')`; its `field` is absent when the text was not even a JSON object.
  */
 export function decodeFrame(text: string): ClientFrame {
-  const { type, payload, data, id } = parseObject(text)
+  const { type, payload, data, id, x } = parseObject(text)
   if (typeof type !== 'string') throw new ActionError('invalid', 'type: expected a string', { field: 'type' })
   const body = payload ?? data ?? {}
-  if (typeof body !== 'object' || Array.isArray(body))
-    throw new ActionError('invalid', 'payload: expected an object', { field: 'payload' })
+  if (!isObject(body)) throw new ActionError('invalid', 'payload: expected an object', { field: 'payload' })
   return {
     type,
-    payload: unifyKeys(body as Record<string, unknown>),
-    id: typeof id === 'string' && id.length <= 64 ? id : undefined
+    payload: unifyKeys(body),
+    id: typeof id === 'string' && id.length <= 64 ? id : undefined,
+    x: isObject(x) ? x : {}
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 const ALIASES: ReadonlyMap<string, string> = new Map([
@@ -47,6 +52,19 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['replyToId', 'reply_to_id'],
   ['replyTo', 'reply_to_id'],
   ['sendAt', 'send_at'],
+  ['sendSilently', 'send_silently'],
+  ['isTyping', 'is_typing'],
+  ['isOnline', 'is_online'],
+  ['fileId', 'file_id'],
+  ['fileUrl', 'file_url'],
+  ['fileName', 'file_name'],
+  ['fileSize', 'file_size'],
+  ['mimeType', 'mime_type'],
+  ['toUser', 'to_user'],
+  ['callId', 'call_id'],
+  ['callType', 'call_type'],
+  ['iceCandidate', 'ice_candidate'],
+  ['iceCandidates', 'ice_candidates'],
   ['ttlSeconds', 'ttl_seconds']
 ])
 
@@ -66,6 +84,10 @@ const ERROR_CODES: { readonly [R in Reason]: string } = {
   forbidden: 'FORBIDDEN',
   muted: 'FORBIDDEN',
   conflict: 'CONFLICT',
+  too_late: 'EDIT_WINDOW_EXPIRED',
+  busy: 'CALL_BUSY',
+  no_call: 'CALL_NOT_FOUND',
+  wrong_state: 'CALL_STATE',
   rate_limited: 'RATE_LIMITED',
   disabled: 'AUTHENTICATION_FAILED',
   unavailable: 'SERVICE_UNAVAILABLE',
@@ -95,10 +117,12 @@ export function encodeError(
   time: number
 ): string {
   const error = isBadReply(given) ? new ActionError('invalid', given.message, { field: 'reply_to_id' }) : given
-  const { field, retryAfterMs, requestId } = error.details
+  const { field, retryAfterMs, requestId, callId } = error.details
+  const reason = error.details.cause ?? (error.reason === 'muted' ? 'muted' : undefined)
   const details = {
     ...(field !== undefined && { field: FIELDS.get(field) ?? field }),
-    ...(error.reason === 'muted' && { reason: 'muted' }),
+    ...(reason !== undefined && { reason }),
+    ...(callId !== undefined && { call_id: callId }),
     ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
     ...(cause.type !== undefined && { ref_type: cause.type.slice(0, 64) }),
     ...((cause.id ?? requestId) !== undefined && { request_id: cause.id ?? requestId })
@@ -114,7 +138,7 @@ export function toUser({ id, nickname, avatarUrl }: AccountRef) {
 export function toChat(chat: ChatRef, viewerId: number) {
   return {
     id: chat.id,
-    type: chat.kind,
+    type: chat.kind === 'group' && chat.isChannel ? 'channel' : chat.kind,
     title: chat.kind === 'group' ? chat.name : otherSide(chat.parties, viewerId).nickname
   }
 }
@@ -135,40 +159,3 @@ export function toMessage(message: Message) {
     ...(reply && { reply_to_id: reply.messageId })
   }
 }
-
-/** Events as base clients see them. Membership has no event in the document; clients learn of it by REST. */
-export function createImSuiteCodec(): Codec {
-  let last: { event: GatewayEvent; viewerId: number; frame: string | undefined } | undefined
-
-  return {
-    name: 'imsuite',
-    encodeEvent(event, viewerId) {
-      // All members of a group see the same.
-      if (last?.event === event && (event.chat.kind === 'group' || last.viewerId === viewerId)) return last.frame
-      const frame = encodeEvent(event, viewerId)
-      last = { event, viewerId, frame }
-      return frame
-    }
-  }
-}
-
-const encodeEvent = encodeWith<string>({
-  'message.created': ({ chat, time, data }, viewerId) =>
-    encodeFrame(
-      'message.new',
-      { message: toMessage(data.message), chat: toChat(chat, viewerId), sender: toUser(data.sender) },
-      time
-    ),
-  'message.recalled': ({ chat, time, data }) =>
-    encodeFrame(
-      'message.delete',
-      { message_id: data.messageId, chat_id: chat.id, deleted_by: data.operatorId, deleted_at: toTimestamp(time) },
-      time
-    ),
-  'member.joined': null,
-  'member.left': null,
-  'member.muted': null,
-  'admin.changed': null,
-  'group.renamed': null,
-  'group.muted': null
-})

@@ -17,6 +17,10 @@ const RETCODES: { readonly [R in Reason]: number } = {
   forbidden: -101,
   muted: -102,
   conflict: -103,
+  too_late: -105,
+  busy: -106,
+  no_call: -107,
+  wrong_state: -108,
   too_large: -104,
   rate_limited: -429,
   disabled: -403,
@@ -126,6 +130,8 @@ function createEventEncoder(): (event: GatewayEvent, viewerId: number) => string
 /** What the draft calls each kind of event (contract 1.8); undefined where it has no word for it. */
 export const EVENT_TYPES: { readonly [K in EventKind]: string | undefined } = {
   'message.created': 'message_receive',
+  // The draft has no word for it: a bot that asks again sees the message as it is now.
+  'message.edited': undefined,
   'message.recalled': 'message_recall',
   'member.joined': 'group_member_increase',
   'member.left': 'group_member_decrease',
@@ -137,6 +143,7 @@ export const EVENT_TYPES: { readonly [K in EventKind]: string | undefined } = {
 
 const toEventData = encodeWith<object>({
   'message.created': toMessage,
+  'message.edited': null,
   'message.recalled': ({ chat, data }, viewerId) => ({
     message_id: toMessageId({ ...addressOf(chat, viewerId), seq: data.seq }),
     operator_id: data.operatorId

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { DraftSegment, Segment } from '../core/segment.ts'
+import { toPlainText, type DraftSegment, type Segment } from '../core/segment.ts'
 import { Int, Nothing, SegmentOf, Text, Uin } from './common.ts'
 
 /** Milky 1.2 "outgoing segments": what a bot may say. */
@@ -39,6 +39,7 @@ export function toIncomingSegment(segment: Segment): IncomingSegment {
   if (segment.type === 'mention') return { type: 'mention', data: { user_id: segment.accountId, name: segment.name } }
   if (segment.type === 'face') return { type: 'face', data: { face_id: segment.faceId, is_large: false } }
   if (segment.type === 'mention_all') return { type: 'mention_all', data: {} }
+  if (segment.type === 'media') return { type: 'text', data: { text: toPlainText([segment]) } }
   return {
     type: 'reply',
     data: { message_seq: segment.seq, sender_id: segment.senderId, time: segment.time, segments: [] }

@@ -166,12 +166,23 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     changeGroup: (order) => write((emit) => groups.change(order, emit)),
 
     appendMessage: (draft) => write((emit) => messages.append(draft, emit)),
+    editMessage: (order) => write((emit) => messages.edit(order, emit)),
+    listRevisions: async (messageId) => messages.listRevisions(messageId),
     recallMessage: (order) => write((emit) => messages.recall(order, emit)),
     findMessage: async (chatId, seq) => messages.find(chatId, seq),
+    findMessageById: async (id) => messages.findById(id),
     findPosition: async (id) => messages.findPosition(id),
     listMessages: async (page) => messages.list(page),
+    markRead: (chatId, accountId, seq) => write(() => messages.markRead(chatId, accountId, seq)),
+    listReadStates: async (chatId) => messages.listReadStates(chatId),
+    countUnread: async (accountId, chatId) => messages.countUnread(accountId, chatId),
+    listAuthors: async (chatId, afterSeq, upToSeq, limit) => messages.listAuthors(chatId, afterSeq, upToSeq, limit),
+    listAudience: async (chatId) => chats.audience(chatId),
 
     readEvents: async (accountId, afterId, limit) => events.readFor(accountId, afterId, limit),
+    readChatEvents: async (accountId, chatId, afterEventSeq, limit) =>
+      events.readOfChat(accountId, chatId, afterEventSeq, limit),
+    readMissed: async (accountId, afterId, limits) => events.readMissed(accountId, afterId, limits),
     lastEventId: async () => events.lastId(),
     onCommit: (listener) => subscribe(commitListeners, listener),
     onForeignChange: (listener) => subscribe(foreignListeners, listener),

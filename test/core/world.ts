@@ -1,15 +1,19 @@
 import type { Test } from 'tap'
 import { actions } from '../../src/actions/index.ts'
 import { createAccounts, type Accounts } from '../../src/core/accounts.ts'
-import type { Outcome } from '../../src/core/action.ts'
+import type { AllowanceName, Outcome } from '../../src/core/action.ts'
+import { createAllowances, type Allowances } from '../../src/core/allowances.ts'
 import { createChats, type Chats } from '../../src/core/chats.ts'
 import { createDispatcher } from '../../src/core/dispatcher.ts'
 import type { GatewayEvent } from '../../src/core/event.ts'
 import { createGroups, type Groups } from '../../src/core/groups.ts'
+import { createReceipts, type Receipts } from '../../src/core/receipts.ts'
 import type { DraftSegment } from '../../src/core/segment.ts'
+import type { Signal } from '../../src/core/signal.ts'
 import type { Message, Store } from '../../src/core/store.ts'
 import { digestToken, passwords } from '../../src/secrets.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
+import { createTestClock, type TestClock } from '../helpers/clock.ts'
 
 /** Who is who in the group; the strangers are in no group and nobody's friend. */
 export const who = {
@@ -26,10 +30,16 @@ export const who = {
 } as const
 export const GROUP = 100001
 export const START = 1_700_000_000
-export const limits = { personText: 10, botText: 20, segments: 5 }
+export const limits = { personText: 10, botText: 20, segments: 5, editWindowS: 60 }
 
 export interface World {
   readonly store: Store
+  readonly receipts: Receipts
+  readonly allowances: Allowances<AllowanceName>
+  /** Drives what waits (receipts and the like); the time of messages is set by `setTime`. */
+  readonly clock: TestClock
+  /** Every signal since this was last asked for. */
+  readonly signals: () => Signal[]
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
@@ -47,12 +57,23 @@ export async function openWorld(t: Test): Promise<World> {
   t.teardown(() => store.close())
   let time = START
   const now = (): number => time
+  const clock = createTestClock(START)
   const accounts = createAccounts({ store, now, passwords, digest: digestToken })
   const chats = createChats(store, now, limits)
   const groups = createGroups(store, now)
+  const signals: Signal[] = []
+  const tell = (signal: Signal): void => void signals.push(signal)
+  const onError = (err: unknown): void => void t.error(err)
+  const receipts = createReceipts({ store, chats, clock, tell, onError, intervalMs: 1000 })
+  const plenty = { perSecond: 1000, burst: 1000 }
+  const allowances = createAllowances<AllowanceName>(
+    { send: plenty, chat: plenty, read: plenty, typing: plenty, offer: plenty },
+    clock
+  )
+  const context = { accounts, chats, groups, store, receipts, allowances }
   const dispatcher = createDispatcher({
     actions,
-    context: { accounts, chats, groups, store },
+    context,
     onBug: (err) => t.error(err),
     newId: () => 'request'
   })
@@ -76,18 +97,18 @@ export async function openWorld(t: Test): Promise<World> {
     chatId: number,
     ...segments: readonly (string | DraftSegment)[]
   ): Promise<Message> {
-    return chats.send({
+    const { message } = await chats.send({
       chatId,
       sender: await accounts.get(senderId),
       segments: segments.map((segment) => (typeof segment === 'string' ? { type: 'text', text: segment } : segment))
     })
+    return message
   }
 
   return {
-    store,
-    accounts,
-    chats,
-    groups,
+    ...context,
+    clock,
+    signals: () => signals.splice(0),
     async news() {
       // What was committed is told in the next turn.
       await new Promise((resolve) => setImmediate(resolve))

@@ -462,7 +462,9 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       const first = await say(store, id, 10001, 'first')
       const elsewhere = await say(store, other.id, 10001, 'elsewhere')
       const reply = { type: 'reply', seq: 1, messageId: first.id, senderId: 10001, time: NOW } as const
-      const { segments } = await store.appendMessage({
+      const {
+        message: { segments }
+      } = await store.appendMessage({
         ...draft(id, 10002, ''),
         segments: [
           { type: 'reply', seq: 1 },
@@ -489,7 +491,7 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       const mention = { ...draft(id, 10001, ''), segments: [{ type: 'mention', accountId: 10002 }] as const }
       await store.appendMessage(mention)
       await addAccounts(store, 1)
-      t.match((await store.appendMessage(mention)).segments, [{ name: 'Account 10002' }])
+      t.match((await store.appendMessage(mention)).message.segments, [{ name: 'Account 10002' }])
     })
 
     t.test('what the rule is told about the speaker is true in the same commit', async (t) => {
@@ -856,14 +858,14 @@ function draft(chatId: number, senderId: number, text: string): MessageDraft {
   return { chatId, senderId, segments: [{ type: 'text', text }], time: NOW, check: () => {} }
 }
 
-export function say(
+export async function say(
   store: Store,
   chatId: number,
   senderId: number,
   text: string,
   check: MessageDraft['check'] = () => {}
 ): Promise<Message> {
-  return store.appendMessage({ ...draft(chatId, senderId, text), check })
+  return (await store.appendMessage({ ...draft(chatId, senderId, text), check })).message
 }
 
 export function join(store: Store, groupId: number, accountId: number, time = NOW): Promise<void> {

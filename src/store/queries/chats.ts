@@ -10,6 +10,7 @@ interface ChatRow {
   name: string
   low_id: number | null
   high_id: number | null
+  is_channel: number
   created_at: number
   updated_at: number
 }
@@ -72,7 +73,8 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   }
 
   function toRef(row: ChatRow): ChatRef {
-    if (row.kind === 'group') return { id: row.id, kind: 'group', name: row.name }
+    if (row.kind === 'group')
+      return { id: row.id, kind: 'group', name: row.name, ...(row.is_channel === 1 && { isChannel: true }) }
     return { id: row.id, kind: 'private', parties: [accounts.ref(row.low_id ?? 0), accounts.ref(row.high_id ?? 0)] }
   }
 

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { EventDraft, EventKind, GatewayEvent } from '../../core/event.ts'
+import type { EventDraft, EventKind, EventOf, GatewayEvent } from '../../core/event.ts'
+import type { MissedLimits } from '../../core/store.ts'
 import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
-import { toMessage } from './message-row.ts'
+import { toMessage, type MessageRow } from './message-row.ts'
 
 interface EventRow {
   id: number
@@ -16,6 +17,9 @@ interface EventRow {
   sender_id: number | null
   segments: string | null
   recalled_at: number | null
+  edited_at: number | null
+  rev: number
+  client_id: string | null
 }
 
 /** The one event log and the cursors over it. Every function is synchronous; the caller owns the transaction. */
@@ -26,7 +30,8 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   )
   const lastSeq = db.prepare('select last_event_seq from chats where id = ?')
   const lastId = db.prepare('select coalesce(max(id), 0) as id from events')
-  const columns = 'e.*, m.seq, m.sender_id, m.segments, m.recalled_at'
+  const columns = 'e.*, m.seq, m.sender_id, m.segments, m.recalled_at, m.edited_at, m.rev, m.client_id'
+  const message = db.prepare('select * from messages where id = ?')
   const after = db.prepare(
     `select ${columns} from events e left join messages m on m.id = e.id where e.id > ? and e.id < ? order by e.id`
   )
@@ -40,6 +45,22 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     left join stays s on s.account_id = ? and s.chat_id = e.chat_id
       and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
     order by e.id`)
+  const ofChat = db.prepare(`
+    select ${columns} from events e left join messages m on m.id = e.id
+    where e.chat_id = ? and e.event_seq > ? and exists(
+      select 1 from stays s where s.account_id = ? and s.chat_id = e.chat_id
+        and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
+    ) order by e.event_seq limit ?`)
+  const chatsOf = db.prepare(
+    'select c.id, c.last_event_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc limit ?'
+  )
+  const idAt = db.prepare('select id from events where chat_id = ? and event_seq = ?')
+  const missedIn = db.prepare(`
+    select ${columns} from events e left join messages m on m.id = e.id
+    where e.chat_id = ? and e.id > ? and e.kind in ('message.created', 'message.edited', 'message.recalled') and exists(
+      select 1 from stays s where s.account_id = ? and s.chat_id = e.chat_id
+        and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
+    ) order by e.event_seq desc limit ?`)
   const cursor = db.prepare('select event_id from cursors where name = ?')
   const saveCursor = db.prepare(
     'insert into cursors(name, event_id) values (?, ?) on conflict(name) do update set event_id = excluded.event_id where excluded.event_id > event_id'
@@ -53,6 +74,7 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     const chat = chats.ref(row.chat_id)
     if (!chat) return undefined
     const common = { id: row.id, time: row.time, chat, eventSeq: row.event_seq, audience }
+    if (row.kind === 'message.edited') return toEdited(row, common)
     if (row.kind !== 'message.created') return { ...common, kind: row.kind, data: JSON.parse(row.data) as never }
     // Who withdrew a message before somebody heard of it does not want it told any more.
     if (row.seq === null || row.sender_id === null || row.segments === null || row.recalled_at !== null)
@@ -61,13 +83,23 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     return { ...common, kind: row.kind, data: { message, sender: accounts.ref(row.sender_id) } }
   }
 
+  /** The log names the message only: what it says now is what readers are told, also of an earlier edit. */
+  function toEdited(
+    row: EventRow,
+    common: Omit<EventOf<'message.edited'>, 'kind' | 'data'>
+  ): EventOf<'message.edited'> | undefined {
+    const found = message.get((JSON.parse(row.data) as { messageId: number }).messageId) as MessageRow | undefined
+    if (!found || found.recalled_at !== null) return undefined
+    return { ...common, kind: 'message.edited', data: { message: toMessage(found) } }
+  }
+
   return {
     insert: insertRow,
 
     /** Writes the event and gives it to everybody who is in the chat, and to `also`, who has just left it. */
     append(chatId: number, time: number, draft: EventDraft, emit: Emit, also?: number): number {
       const { last_event_seq: eventSeq } = advance.get(chatId) as { last_event_seq: number }
-      const id = insertRow(chatId, eventSeq, draft.kind, time, JSON.stringify(draft.data))
+      const id = insertRow(chatId, eventSeq, draft.kind, time, JSON.stringify(toStored(draft)))
       const chat = chats.ref(chatId)
       if (!chat) throw new Error(`chat ${chatId} vanished`)
       const members = chats.audience(chatId)
@@ -101,12 +133,38 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       return { events, readTo: rows.at(-1)?.id ?? afterId }
     },
 
+    readOfChat(accountId: number, chatId: number, afterEventSeq: number, limit: number): GatewayEvent[] {
+      const rows = ofChat.all(chatId, afterEventSeq, accountId, limit) as unknown as EventRow[]
+      return rows.flatMap((row) => toEvent(row, [accountId]) ?? [])
+    },
+
+    /** The newest that an account has missed since `afterId`, chat by chat, in the order of the log. */
+    readMissed(accountId: number, afterId: number, limits: MissedLimits): GatewayEvent[] {
+      const chatRows = chatsOf.all(accountId, 1000) as unknown as { id: number; last_event_seq: number }[]
+      const stale = chatRows.filter((chat) => {
+        const last = idAt.get(chat.id, chat.last_event_seq) as { id: number } | undefined
+        return last !== undefined && last.id > afterId
+      })
+      const rows = stale
+        .slice(0, limits.chats)
+        .flatMap(({ id }) => missedIn.all(id, afterId, accountId, limits.perChat) as unknown as EventRow[])
+      return rows
+        .toSorted((a, b) => a.id - b.id)
+        .slice(-limits.total)
+        .flatMap((row) => toEvent(row, [accountId]) ?? [])
+    },
+
     findCursor: (name: string) => (cursor.get(name) as { event_id: number } | undefined)?.event_id,
 
     saveCursor(name: string, eventId: number): void {
       saveCursor.run(name, eventId)
     }
   }
+}
+
+/** What the log keeps of an event; the words of messages stand in their own table. */
+function toStored(draft: EventDraft): object {
+  return draft.kind === 'message.edited' ? { messageId: draft.data.message.id } : draft.data
 }
 
 export type EventQueries = ReturnType<typeof eventQueries>

@@ -10,6 +10,9 @@ export interface MessageRow {
   time: number
   segments: string
   recalled_at: number | null
+  edited_at: number | null
+  rev: number
+  client_id: string | null
 }
 
 export function toMessage(row: MessageRow): Message {
@@ -19,6 +22,8 @@ export function toMessage(row: MessageRow): Message {
     seq: row.seq,
     senderId: row.sender_id,
     time: row.time,
-    segments: JSON.parse(row.segments) as Segment[]
+    segments: JSON.parse(row.segments) as Segment[],
+    ...(row.edited_at !== null && { rev: row.rev, editedAt: row.edited_at }),
+    ...(row.client_id !== null && { clientId: row.client_id })
   }
 }

@@ -7,7 +7,9 @@ const store = await openSqliteStore({ path })
 async function appendForEver(chatId: number): Promise<void> {
   for (;;) {
     const segments = [{ type: 'text', text: 'hello' } as const]
-    const { seq, id } = await store.appendMessage({ chatId, senderId: 10001, segments, time: 1, check: () => {} })
+    const {
+      message: { seq, id }
+    } = await store.appendMessage({ chatId, senderId: 10001, segments, time: 1, check: () => {} })
     // To a pipe this is done when it returns.
     process.stdout.write(`${chatId} ${seq} ${id}\n`)
   }

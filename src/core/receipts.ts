@@ -1,0 +1,93 @@
+import type { Undo } from './bus.ts'
+import type { Chats } from './chats.ts'
+import type { Clock } from './clock.ts'
+import type { Signal } from './signal.ts'
+import type { Store } from './store.ts'
+
+/** Read marks: cumulative, never going back, told to those who care (IM-Suite 2.3 `message.read`, 2.8). */
+export interface Receipts {
+  /** Everything up to the message is read. `deviceId`: where; that device is not told what it said itself. */
+  readonly mark: (readerId: number, messageId: number, deviceId?: string) => Promise<void>
+  readonly close: () => void
+}
+
+export interface ReceiptsOptions {
+  readonly store: Pick<Store, 'markRead' | 'listAudience' | 'listAuthors' | 'findChat'>
+  readonly chats: Pick<Chats, 'locate'>
+  readonly clock: Clock
+  readonly tell: (signal: Signal) => void
+  readonly onError: (err: unknown) => void
+  /** One reader is told about at most this often in one chat; the last mark wins. */
+  readonly intervalMs: number
+}
+
+/** Up to here everybody in a group sees who has read; beyond, only who wrote what was read, and then nobody. */
+const ALL_SEE = 100
+const AUTHORS_SEE = 1000
+const MAX_AUTHORS = 20
+
+interface Mark {
+  readonly chatId: number
+  readonly readerId: number
+  readonly messageId: number
+  /** What was read before the first of the marks that are told together. */
+  readonly before: number
+  readonly seq: number
+  readonly deviceId: string | undefined
+}
+
+export function createReceipts({ store, chats, clock, tell, onError, intervalMs }: ReceiptsOptions): Receipts {
+  /** Who was told about a moment ago, by chat and reader, and what came since. */
+  const recent = new Map<string, { undo: Undo; next: Mark | undefined }>()
+
+  async function audienceOf({ chatId, readerId, before, seq }: Mark): Promise<readonly number[]> {
+    const [chat, members] = await Promise.all([store.findChat(chatId), store.listAudience(chatId)])
+    if (!chat || (chat.kind === 'group' && chat.isChannel)) return [readerId]
+    if (members.length <= ALL_SEE) return members
+    if (members.length > AUTHORS_SEE) return [readerId]
+    const authors = await store.listAuthors(chatId, before, seq, MAX_AUTHORS)
+    return [...new Set([readerId, ...authors.filter((id) => members.includes(id))])]
+  }
+
+  async function announce(mark: Mark): Promise<void> {
+    const { chatId, messageId, readerId, deviceId } = mark
+    const audience = await audienceOf(mark)
+    tell({
+      kind: 'message.read',
+      time: clock.now(),
+      audience,
+      ...(deviceId !== undefined && { exceptDevice: deviceId }),
+      data: { chatId, messageId, readerId }
+    })
+  }
+
+  function schedule(mark: Mark): void {
+    const key = `${mark.chatId}:${mark.readerId}`
+    const waiting = recent.get(key)
+    if (waiting) {
+      waiting.next = { ...mark, before: waiting.next?.before ?? mark.before }
+      return
+    }
+    announce(mark).catch(onError)
+    const entry = {
+      next: undefined as Mark | undefined,
+      undo: clock.after(intervalMs, () => {
+        recent.delete(key)
+        if (entry.next) schedule(entry.next)
+      })
+    }
+    recent.set(key, entry)
+  }
+
+  return {
+    async mark(readerId, messageId, deviceId) {
+      const { chatId, seq } = await chats.locate(readerId, messageId)
+      const moved = await store.markRead(chatId, readerId, seq)
+      if (moved) schedule({ chatId, readerId, messageId, seq, before: moved.before, deviceId })
+    },
+    close() {
+      for (const { undo } of recent.values()) undo()
+      recent.clear()
+    }
+  }
+}

@@ -1,0 +1,237 @@
+import type { EventOf, GatewayEvent } from '../core/event.ts'
+import type { CallParties, Signal } from '../core/signal.ts'
+import { encodeSignalWith, encodeWith, type Codec } from './codec.ts'
+import { encodeFrame, toChat, toMessage, toTimestamp, toUser } from './imsuite.ts'
+
+/** How a connection wants its frames (contract 2.0). */
+export interface ImSuiteCodecs {
+  /** Exactly the document's types and keys. */
+  readonly base: Codec
+  /** The same with `x`, and the types of contract 2.15. */
+  readonly ext: Codec
+  /** For clients that look for `data` where the document says `payload`. */
+  readonly data: Codec
+  /** For clients that know `{type:"message",data:Message}` only. */
+  readonly legacy: Codec
+}
+
+/** All profiles share one encoding: what the extension adds comes after the bytes that base clients get. */
+export function createImSuiteCodecs(): ImSuiteCodecs {
+  let last: { event: GatewayEvent; viewerId: number; frame: string | undefined } | undefined
+
+  function encode(event: GatewayEvent, viewerId: number): string | undefined {
+    // All members of a group see the same.
+    if (last?.event === event && (event.chat.kind === 'group' || last.viewerId === viewerId)) return last.frame
+    const frame = encodeEvent(event, viewerId)
+    last = { event, viewerId, frame }
+    return frame
+  }
+
+  const renamed = (frame: string | undefined): string | undefined => frame?.replace('"payload":', '"data":')
+
+  return {
+    base: { name: 'imsuite', encodeEvent: encode, encodeSignal },
+    ext: {
+      name: 'imsuite-ext',
+      encodeEvent(event, viewerId) {
+        const frame = encode(event, viewerId) ?? encodeMembership(event, viewerId)
+        return frame && extend(frame, toExtension(event, viewerId))
+      },
+      encodeSignal(signal, viewerId) {
+        const frame = encodeSignal(signal, viewerId)
+        const detail = signal.kind === 'call.ended' ? signal.data.detail : undefined
+        return frame && detail !== undefined ? extend(frame, { detail }) : frame
+      }
+    },
+    data: {
+      name: 'imsuite-data',
+      encodeEvent: (event, viewerId) => renamed(encode(event, viewerId)),
+      encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
+    },
+    legacy: {
+      name: 'imsuite-legacy',
+      encodeEvent: (event, viewerId) =>
+        event.kind === 'message.created'
+          ? JSON.stringify({ type: 'message', data: toMessage(event.data.message) })
+          : renamed(encode(event, viewerId)),
+      encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
+    }
+  }
+}
+
+/** Adds `x` to a frame whose other bytes stay as they are (contract 2.0). */
+export function extend(frame: string, x: object): string {
+  return `${frame.slice(0, -1)},"x":${JSON.stringify(x)}}`
+}
+
+function toExtension(event: GatewayEvent, viewerId: number): object {
+  const message = event.kind === 'message.created' || event.kind === 'message.edited' ? event.data.message : undefined
+  const seq = message?.seq ?? (event.kind === 'message.recalled' ? event.data.seq : undefined)
+  return {
+    event_seq: event.eventSeq,
+    prev_event_seq: event.eventSeq - 1,
+    ...(seq !== undefined && { seq }),
+    ...(event.kind === 'message.edited' && { rev: event.data.message.rev ?? 0 }),
+    ...(message?.clientId !== undefined && message.senderId === viewerId && { client_msg_id: message.clientId })
+  }
+}
+
+/** Events of the document. Membership has no event there; clients learn of it by REST. */
+const encodeEvent = encodeWith<string>({
+  'message.created': ({ chat, time, data }, viewerId) =>
+    encodeFrame(
+      'message.new',
+      { message: toMessage(data.message), chat: toChat(chat, viewerId), sender: toUser(data.sender) },
+      time
+    ),
+  'message.edited': ({ chat, time, data }, viewerId) =>
+    encodeFrame('message.edit', { message: toEditedMessage(data), chat: toChat(chat, viewerId) }, time),
+  'message.recalled': ({ chat, time, data }) =>
+    encodeFrame(
+      'message.delete',
+      { message_id: data.messageId, chat_id: chat.id, deleted_by: data.operatorId, deleted_at: toTimestamp(time) },
+      time
+    ),
+  'member.joined': null,
+  'member.left': null,
+  'member.muted': null,
+  'admin.changed': null,
+  'group.renamed': null,
+  'group.muted': null
+})
+
+function toEditedMessage({ message }: EventOf<'message.edited'>['data']) {
+  const { id, chat_id, sender_id, content, message_type, ...rest } = toMessage(message)
+  const { created_at: _, ...more } = rest
+  const updated_at = toTimestamp(message.editedAt ?? message.time)
+  return { id, chat_id, sender_id, content, message_type, is_edited: true, updated_at, ...more }
+}
+
+/** What only the extension profile has words for (contract 2.15). */
+const encodeMembership = encodeWith<string>({
+  'message.created': null,
+  'message.edited': null,
+  'message.recalled': null,
+  'member.joined': ({ chat, time, data }) =>
+    encodeFrame(
+      'member.joined',
+      {
+        chat_id: chat.id,
+        user_id: data.accountId,
+        ...(data.operatorId !== undefined && { operator_id: data.operatorId }),
+        ...(data.inviterId !== undefined && { inviter_id: data.inviterId })
+      },
+      time
+    ),
+  'member.left': ({ chat, time, data }) =>
+    encodeFrame(
+      'member.left',
+      {
+        chat_id: chat.id,
+        user_id: data.accountId,
+        ...(data.operatorId !== undefined && { operator_id: data.operatorId })
+      },
+      time
+    ),
+  'member.muted': ({ chat, time, data }) =>
+    encodeFrame(
+      'member.updated',
+      {
+        chat_id: chat.id,
+        user_id: data.accountId,
+        operator_id: data.operatorId,
+        muted_until: data.durationS === 0 ? null : toTimestamp(time + data.durationS)
+      },
+      time
+    ),
+  'admin.changed': ({ chat, time, data }) =>
+    encodeFrame(
+      'member.updated',
+      {
+        chat_id: chat.id,
+        user_id: data.accountId,
+        operator_id: data.operatorId,
+        role: data.isSet ? 'admin' : 'member'
+      },
+      time
+    ),
+  'group.renamed': ({ chat, time, data }, viewerId) =>
+    encodeFrame('chat.updated', { chat: toChat(chat, viewerId), operator_id: data.operatorId }, time),
+  'group.muted': ({ chat, time, data }, viewerId) =>
+    encodeFrame(
+      'chat.updated',
+      { chat: toChat(chat, viewerId), operator_id: data.operatorId, is_muted: data.isMute },
+      time
+    )
+})
+
+const toParties = ({ callId, fromId, toId }: CallParties) => ({ call_id: callId, from_user: fromId, to_user: toId })
+
+/** What is not stored, in the document's words (contract 2.4). */
+const encodeSignal: (signal: Signal, viewerId: number) => string | undefined = encodeSignalWith<string>({
+  'message.read': ({ time, data }) =>
+    encodeFrame(
+      'message.read',
+      { message_id: data.messageId, chat_id: data.chatId, read_by: data.readerId, read_at: toTimestamp(time) },
+      time
+    ),
+  'chat.typing': ({ time, data }) =>
+    encodeFrame(
+      'typing',
+      { chat_id: data.chatId, user_id: data.account.id, is_typing: data.isTyping, user: toUser(data.account) },
+      time
+    ),
+  'presence.changed': ({ time, data }) =>
+    encodeFrame(
+      'presence',
+      {
+        user_id: data.account.id,
+        is_online: data.isOnline,
+        last_seen: toTimestamp(data.lastSeenAt),
+        user: toUser(data.account)
+      },
+      time
+    ),
+  'call.offered': ({ time, data }) =>
+    encodeFrame(
+      'call.offer',
+      {
+        ...toParties(data),
+        call_type: data.kind,
+        sdp: data.sdp,
+        ice_candidates: data.candidates,
+        created_at: toTimestamp(data.createdAt)
+      },
+      time
+    ),
+  'call.answered': ({ time, data }) =>
+    encodeFrame(
+      'call.answer',
+      {
+        ...toParties(data),
+        sdp: data.sdp,
+        ice_candidates: data.candidates,
+        answered_at: toTimestamp(data.answeredAt)
+      },
+      time
+    ),
+  'call.candidate': ({ time, data }) =>
+    encodeFrame('call.ice', { ...toParties(data), ice_candidate: data.candidate }, time),
+  'call.ended': ({ time, data }) =>
+    encodeFrame(
+      'call.end',
+      {
+        ...toParties(data),
+        reason: data.reason,
+        duration: data.durationS,
+        ended_at: toTimestamp(data.endedAt)
+      },
+      time
+    ),
+  'notice.sent': ({ time, data }) =>
+    encodeFrame(
+      'notification',
+      { title: data.title, message: data.message, type: data.kind, action_url: data.actionUrl },
+      time
+    )
+})

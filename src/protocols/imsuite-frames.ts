@@ -1,0 +1,24 @@
+import type { ClientFrame } from './imsuite.ts'
+
+/** Which action each frame of a client asks for (contract 2.3). What is not here the connection answers by itself. */
+const ACTIONS: ReadonlyMap<string, string> = new Map([
+  ['message.send', 'send_chat_message'],
+  ['message.edit', 'edit_chat_message'],
+  ['message.delete', 'delete_chat_message'],
+  ['message.read', 'read_chat_message']
+])
+
+/** The call of an action that a frame is; undefined for frames that are none. */
+export function toCall({ type, payload, x }: ClientFrame): { action: string; params: object } | undefined {
+  const action = ACTIONS.get(type)
+  if (action === undefined) return undefined
+  const { client_msg_id, expected_rev } = x
+  return {
+    action,
+    params: {
+      ...payload,
+      ...(client_msg_id != null && { client_msg_id }),
+      ...(expected_rev != null && { expected_rev })
+    }
+  }
+}
