@@ -4,6 +4,7 @@ import { ActionError, type Reason } from '../src/core/errors.ts'
 import { parseBearer } from '../src/net/bearer.ts'
 import { toErrorCode } from '../src/protocols/imsuite.ts'
 import { toRefusal } from '../src/protocols/imsuite-rest.ts'
+import { say, type Sentence } from '../src/protocols/imsuite-words.ts'
 import { isFault, type Sessions, type Signed } from '../src/sessions.ts'
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
@@ -72,21 +73,21 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
       return reply
         .code(429)
         .header('retry-after', wait)
-        .send(toRefusal(`请求过于频繁，请 ${wait} 秒后再试`, 'RATE_LIMITED'))
+        .send(toRefusal(sayTo(request, '请求过于频繁，请 {} 秒后再试', wait), 'RATE_LIMITED'))
     }
 
   const signedIn: Hook = async (request, reply) => {
     const token = parseBearer(request.headers.authorization)
-    if (token === undefined) return reply.code(401).send(toRefusal('认证令牌格式错误', 'UNAUTHORIZED'))
+    if (token === undefined) return reply.code(401).send(toRefusal(sayTo(request, '认证令牌格式错误'), 'UNAUTHORIZED'))
     const signed = await sessions.verify(token)
-    if (isFault(signed)) return reply.code(401).send(toRefusal(signed.fault, 'UNAUTHORIZED'))
+    if (isFault(signed)) return reply.code(401).send(toRefusal(sayTo(request, signed.fault), 'UNAUTHORIZED'))
     request.person = signed
     return undefined
   }
 
   const isAdmin: Hook = async (request, reply) => {
     if (personOf(request).account.isAdmin) return undefined
-    return reply.code(403).send(toRefusal('需要管理员权限', 'FORBIDDEN'))
+    return reply.code(403).send(toRefusal(sayTo(request, '需要管理员权限'), 'FORBIDDEN'))
   }
 
   const open = [limitBy('http')]
@@ -107,6 +108,11 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
 export function personOf(request: FastifyRequest): Signed {
   if (!request.person) throw new Error('the route forgot to ask who is there')
   return request.person
+}
+
+/** A fixed sentence in the language of who asks. */
+export function sayTo({ headers }: FastifyRequest, sentence: Sentence, value?: string | number): string {
+  return say(sentence, headers['accept-language'], value)
 }
 
 /** A number of the query. More than `max` is cut down to it, as clients expect of a page; less than `min` is a mistake. */

@@ -1,14 +1,14 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { bearerToken } from '../plugins/auth.ts'
-import { personOf } from '../plugins/people.ts'
+import { personOf, sayTo } from '../plugins/people.ts'
 import type { Config } from '../src/config.ts'
 import { ActionError } from '../src/core/errors.ts'
 import { compileParams } from '../src/core/validate.ts'
 import type { Gateway } from '../src/gateway.ts'
-import { toOwnUser, toRefusal, toTokenAnswer } from '../src/protocols/imsuite-rest.ts'
+import { toAnswer, toOwnUser, toRefusal, toTokenAnswer } from '../src/protocols/imsuite-rest.ts'
 import { OptionalName, Text } from '../src/schema/common.ts'
-import { isFault, type Sessions } from '../src/sessions.ts'
+import { isFault, TICKET_S, type Sessions } from '../src/sessions.ts'
 
 export interface ImSuiteAuthOptions {
   readonly gateway: Gateway
@@ -64,7 +64,10 @@ export async function imSuiteAuth(
     if (secret === undefined)
       throw new ActionError('invalid', 'password: expected a password, it is missing', { field: 'password' })
     const account = await accounts.signIn({ username, phone, password: secret })
-    if (!account) return reply.code(401).send(toRefusal('登录失败', 'AUTHENTICATION_FAILED', '用户名或密码错误'))
+    if (!account) {
+      const [error, why] = [sayTo(request, '登录失败'), sayTo(request, '用户名或密码错误')]
+      return reply.code(401).send(toRefusal(error, 'AUTHENTICATION_FAILED', why))
+    }
     return toTokenAnswer(await sessions.open(account), account, now())
   })
 
@@ -74,7 +77,7 @@ export async function imSuiteAuth(
     if (token === undefined)
       throw new ActionError('invalid', 'refresh_token: expected a token, it is missing', { field: 'refresh_token' })
     const refreshed = await sessions.refresh(token)
-    if (isFault(refreshed)) return reply.code(401).send(toRefusal(refreshed.fault, 'UNAUTHORIZED'))
+    if (isFault(refreshed)) return reply.code(401).send(toRefusal(sayTo(request, refreshed.fault), 'UNAUTHORIZED'))
     return toTokenAnswer(refreshed, refreshed.account, now())
   })
 
@@ -83,6 +86,11 @@ export async function imSuiteAuth(
     if (sessionId !== undefined) await sessions.end(sessionId)
     return { success: true, data: {} }
   })
+
+  /** For browsers, whose WebSockets carry no header: a ticket in a URL is worth nothing a moment later. */
+  app.post('/api/auth/ws-ticket', own, async (request) =>
+    toAnswer({ ticket: sessions.issueTicket(personOf(request)), expires_in: TICKET_S })
+  )
 
   app.get('/api/auth/validate', own, async (request) => ({
     success: true,

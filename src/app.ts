@@ -70,6 +70,7 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
   const sessions = createSessions({
     store,
     secret: config.im.jwt_secret ?? (await loadJwtSecret(dir)),
+    acceptsUntyped: config.im.accept_untyped_tokens,
     now: gateway.now
   })
 

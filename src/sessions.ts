@@ -1,7 +1,11 @@
 import { errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
 import type { Undo } from './core/bus.ts'
 import type { Account, Store } from './core/store.ts'
+import type { Sentence } from './protocols/imsuite-words.ts'
 import { createId } from './secrets.ts'
+import { createTickets } from './tickets.ts'
+
+export { TICKET_S } from './tickets.ts'
 
 /** Tokens of people (IM-Suite 1.2, 2.1): signed with the deployment's `JWT_SECRET`, bound to a session that can be ended. */
 export interface Sessions {
@@ -12,6 +16,10 @@ export interface Sessions {
   /** Whether what was verified once still holds: the account is on, and its session was not ended. */
   readonly isLive: (signed: Signed) => Promise<boolean>
   readonly end: (sessionId: string) => Promise<void>
+  /** A ticket that lets in once, instead of the token, for `TICKET_S` seconds. Throws `ActionError('unavailable')`. */
+  readonly issueTicket: (signed: Signed) => string
+  /** Whom the ticket was given to, when that still holds. It is used up, whatever the answer. */
+  readonly redeem: (ticket: string) => Promise<Signed | TokenFault>
   /** Called with the id of each session that is ended here, so that its sockets can be closed. */
   readonly onEnd: (listener: (sessionId: string) => void) => Undo
 }
@@ -33,7 +41,7 @@ export interface Signed {
 
 /** Why a token does not count, in the words that IM-Suite clients show. */
 export interface TokenFault {
-  readonly fault: '令牌已过期' | '令牌无效' | '会话已结束' | '账号已停用'
+  readonly fault: Extract<Sentence, '令牌已过期' | '令牌无效' | '会话已结束' | '账号已停用' | '票据无效或已被使用'>
 }
 
 const ACCESS_S = 24 * 3600
@@ -45,12 +53,15 @@ const ALGORITHMS = ['HS256', 'HS384', 'HS512']
 export interface SessionsOptions {
   readonly store: Store
   readonly secret: string
+  /** Whether tokens count that another IM-Suite server with the same secret has issued: they say neither type nor session. */
+  readonly acceptsUntyped?: boolean
   /** Unix seconds. */
   readonly now: () => number
 }
 
-export function createSessions({ store, secret, now }: SessionsOptions): Sessions {
+export function createSessions({ store, secret, acceptsUntyped = true, now }: SessionsOptions): Sessions {
   const key = new TextEncoder().encode(secret)
+  const tickets = createTickets(now)
   const listeners = new Set<(sessionId: string) => void>()
 
   async function end(sessionId: string): Promise<void> {
@@ -106,10 +117,23 @@ export function createSessions({ store, secret, now }: SessionsOptions): Session
     }
   }
 
+  function isAccess({ typ, sid }: JWTPayload): boolean {
+    return typ === undefined ? acceptsUntyped : typ === 'access' && typeof sid === 'string'
+  }
+
   async function findOwner(payload: JWTPayload): Promise<Account | TokenFault> {
     const account = typeof payload.user_id === 'number' ? await store.findAccount(payload.user_id) : undefined
     if (!account) return { fault: '令牌无效' }
     return account.isDisabled ? { fault: '账号已停用' } : account
+  }
+
+  /** The same again as things are now. */
+  async function lookAgain(signed: Signed): Promise<Signed | TokenFault> {
+    const account = await store.findAccount(signed.account.id)
+    if (!account || account.isDisabled) return { fault: '账号已停用' }
+    const { sessionId } = signed
+    if (sessionId !== undefined && !(await store.findSession(sessionId))) return { fault: '会话已结束' }
+    return { ...signed, account }
   }
 
   return {
@@ -139,7 +163,7 @@ export function createSessions({ store, secret, now }: SessionsOptions): Session
     async verify(accessToken) {
       const payload = await read(accessToken)
       if (isFault(payload)) return payload
-      if (payload.typ !== undefined && payload.typ !== 'access') return { fault: '令牌无效' }
+      if (!isAccess(payload)) return { fault: '令牌无效' }
       const account = await findOwner(payload)
       if (isFault(account)) return account
       const sessionId = typeof payload.sid === 'string' ? payload.sid : undefined
@@ -150,13 +174,17 @@ export function createSessions({ store, secret, now }: SessionsOptions): Session
       return { account, sessionId, expiresAt: exp > now() ? exp : exp + LEEWAY_S }
     },
 
-    async isLive({ account, sessionId }) {
-      const current = await store.findAccount(account.id)
-      if (!current || current.isDisabled) return false
-      return sessionId === undefined || (await store.findSession(sessionId)) !== undefined
+    isLive: async (signed) => !isFault(await lookAgain(signed)),
+    end,
+    issueTicket: tickets.issue,
+
+    async redeem(ticket) {
+      const signed = tickets.take(ticket)
+      if (!signed) return { fault: '票据无效或已被使用' }
+      if (signed.expiresAt <= now()) return { fault: '令牌已过期' }
+      return lookAgain(signed)
     },
 
-    end,
     onEnd(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)

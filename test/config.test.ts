@@ -69,6 +69,7 @@ void t.test('defaults', async (t) => {
       im: {
         registration: 'open',
         jwt_secret: null,
+        accept_untyped_tokens: true,
         auth_reject: 'close',
         late_auth: false,
         lenient: true,

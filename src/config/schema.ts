@@ -133,6 +133,10 @@ const Im = section(
       'Key that signs session tokens; generated and kept in the data directory when left out.',
       'secret'
     ),
+    accept_untyped_tokens: flag(
+      true,
+      'Tokens that another IM-Suite server with the same jwt_secret has issued count here too.'
+    ),
     auth_reject: choice(
       ['close', 'http401'],
       'How a socket without a valid token is refused: `close` tells why in a frame, which browsers can read.',

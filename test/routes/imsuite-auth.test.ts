@@ -215,6 +215,48 @@ void t.test('POST /api/auth/logout ends the session and closes its sockets, not 
   t.match(await stays.next(), { type: 'pong' })
 })
 
+void t.test('POST /api/auth/ws-ticket gives a ticket that opens the door once', async (t) => {
+  const app = await startApp(t, { config: ROOMY })
+  const { token } = await tokensOf(app)
+  const { status, body } = await ask(app, 'POST', '/api/auth/ws-ticket', { token })
+  t.equal(status, 200)
+  const { ticket } = body
+  t.match(ticket, /^[\w-]{43}$/)
+  t.strictSame(body, { success: true, ticket, expires_in: 30, data: { ticket, expires_in: 30 } })
+  t.not((await ask(app, 'POST', '/api/auth/ws-ticket', { token })).body.ticket, ticket)
+  t.equal((await ask(app, 'POST', '/api/auth/ws-ticket')).status, 401)
+})
+
+void t.test('who prefers English is refused in English', async (t) => {
+  const app = await startApp(t, { config: ROOMY })
+  const rows: [acceptLanguage: string | undefined, isEnglish: boolean][] = [
+    [undefined, false],
+    ['', false],
+    ['zh-CN,zh;q=0.9,en;q=0.8', false],
+    ['*', false],
+    ['de', false],
+    ['en', true],
+    ['en-US,en;q=0.9,zh;q=0.8', true],
+    ['de-DE, de;q=0.9, en;q=0.5', true],
+    ['zh;q=0.3, en;q=0.4', true],
+    ['en;q=0', false],
+    ['zh, en', false],
+    ['en, zh', true],
+    [';;q=,en;q=x,'.repeat(50), false]
+  ]
+  for (const [language, isEnglish] of rows) {
+    // Without the header fetch would send one of its own.
+    const headers = { 'accept-language': language ?? '' }
+    const wrong = await ask(app, 'POST', '/api/auth/login', { body: { username: 'alice', password: 'guess' }, headers })
+    const expected = isEnglish
+      ? ['sign-in failed', 'the name or the password is wrong']
+      : ['登录失败', '用户名或密码错误']
+    t.strictSame([wrong.body.error, wrong.body.details], expected, language ?? 'no header')
+    const { body } = await ask(app, 'GET', '/api/users/me', { token: 'nonsense', headers })
+    t.equal(body.error, isEnglish ? 'the token is not valid' : '令牌无效', language ?? 'no header')
+  }
+})
+
 void t.test('GET /api/auth/validate tells who is signed in', async (t) => {
   const app = await startApp(t)
   const { token } = await tokensOf(app)
