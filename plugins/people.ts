@@ -5,7 +5,7 @@ import { parseBearer } from '../src/net/bearer.ts'
 import { toErrorCode } from '../src/protocols/imsuite.ts'
 import { toRefusal } from '../src/protocols/imsuite-rest.ts'
 import { say, type Sentence } from '../src/protocols/imsuite-words.ts'
-import { isFault, type Sessions, type Signed } from '../src/sessions.ts'
+import { isFault, isTemporary, type Sessions, type Signed } from '../src/sessions.ts'
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
 
@@ -80,7 +80,10 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     const token = parseBearer(request.headers.authorization)
     if (token === undefined) return reply.code(401).send(toRefusal(sayTo(request, '认证令牌格式错误'), 'UNAUTHORIZED'))
     const signed = await sessions.verify(token)
-    if (isFault(signed)) return reply.code(401).send(toRefusal(sayTo(request, signed.fault), 'UNAUTHORIZED'))
+    if (isFault(signed)) {
+      const [status, code] = isTemporary(signed) ? [503, 'SERVICE_UNAVAILABLE'] : [401, 'UNAUTHORIZED']
+      return reply.code(status).send(toRefusal(sayTo(request, signed.fault), code))
+    }
     request.person = signed
     return undefined
   }

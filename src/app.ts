@@ -19,13 +19,14 @@ import { milkyApi } from '../routes/milky-api.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { createMemoryBus } from './bus/memory.ts'
-import { isLoopback, type Config } from './config.ts'
+import { isLoopback, maskUrl, type Config } from './config.ts'
 import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
 import type { Logger } from './log.ts'
 import { provision } from './provision.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
-import { createSessions } from './sessions.ts'
+import { createSessions, LEEWAY_S } from './sessions.ts'
 import { lockDirectory, openSqliteStore } from './store/index.ts'
 
 export interface Lactea {
@@ -71,6 +72,7 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
     store,
     secret: config.im.jwt_secret ?? (await loadJwtSecret(dir)),
     acceptsUntyped: config.im.accept_untyped_tokens,
+    foreignIssuer: findForeignIssuer(config, gateway),
     now: gateway.now
   })
 
@@ -136,6 +138,14 @@ async function openGateway(config: Config, dir: string, log: Logger): Promise<Ga
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
   return createGateway({ store, bus: createMemoryBus(), log, config })
+}
+
+function findForeignIssuer({ im }: Config, { now, log }: Gateway): ForeignIssuer | undefined {
+  const { jwks_url: url, jwks_issuer: issuer, jwks_audience: audience } = im
+  if (url === null) return undefined
+  const onUnreachable = (err: unknown): void =>
+    log.warn({ err, url: maskUrl(url) }, 'the keys of the foreign issuer cannot be fetched; its tokens are refused')
+  return createForeignIssuer({ url, issuer, audience, now, leewayS: LEEWAY_S, onUnreachable })
 }
 
 /** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */

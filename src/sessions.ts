@@ -1,6 +1,7 @@
-import { errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
+import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } from 'jose'
 import type { Undo } from './core/bus.ts'
 import type { Account, Store } from './core/store.ts'
+import { isForeignAlgorithm, type ForeignIssuer } from './jwks.ts'
 import type { Sentence } from './protocols/imsuite-words.ts'
 import { createId } from './secrets.ts'
 import { createTickets } from './tickets.ts'
@@ -33,7 +34,7 @@ export interface Tokens {
 
 export interface Signed {
   readonly account: Account
-  /** Absent in tokens that another IM-Suite server with the same secret has issued. */
+  /** Absent in tokens that somebody else has issued: a foreign issuer, or an IM-Suite server with the same secret. */
   readonly sessionId: string | undefined
   /** Unix seconds; past the token's own end when its issuer's clock is behind ours. */
   readonly expiresAt: number
@@ -41,12 +42,16 @@ export interface Signed {
 
 /** Why a token does not count, in the words that IM-Suite clients show. */
 export interface TokenFault {
-  readonly fault: Extract<Sentence, '令牌已过期' | '令牌无效' | '会话已结束' | '账号已停用' | '票据无效或已被使用'>
+  readonly fault: Extract<
+    Sentence,
+    '令牌已过期' | '令牌无效' | '会话已结束' | '账号已停用' | '票据无效或已被使用' | '令牌签发方暂不可用'
+  >
 }
 
 const ACCESS_S = 24 * 3600
 const REFRESH_S = 7 * 24 * 3600
-const LEEWAY_S = 60
+/** Clocks may differ by so much. */
+export const LEEWAY_S = 60
 /** HMAC only, so a public key can never be taken for a secret; `none` is not among them. */
 const ALGORITHMS = ['HS256', 'HS384', 'HS512']
 
@@ -55,11 +60,19 @@ export interface SessionsOptions {
   readonly secret: string
   /** Whether tokens count that another IM-Suite server with the same secret has issued: they say neither type nor session. */
   readonly acceptsUntyped?: boolean
+  /** Whose tokens count besides our own. Each of their people gets an account here when they are first seen. */
+  readonly foreignIssuer?: ForeignIssuer | undefined
   /** Unix seconds. */
   readonly now: () => number
 }
 
-export function createSessions({ store, secret, acceptsUntyped = true, now }: SessionsOptions): Sessions {
+export function createSessions({
+  store,
+  secret,
+  acceptsUntyped = true,
+  foreignIssuer,
+  now
+}: SessionsOptions): Sessions {
   const key = new TextEncoder().encode(secret)
   const tickets = createTickets(now)
   const listeners = new Set<(sessionId: string) => void>()
@@ -127,6 +140,20 @@ export function createSessions({ store, secret, acceptsUntyped = true, now }: Se
     return account.isDisabled ? { fault: '账号已停用' } : account
   }
 
+  async function verifyForeign(issuer: ForeignIssuer, token: string): Promise<Signed | TokenFault> {
+    const foreigner = await issuer.verify(token)
+    if (isFault(foreigner)) return foreigner
+    const { expiresAt, ...identity } = foreigner
+    const account = await store.findOrAddIdentity({ ...identity, time: now() })
+    if (account.isDisabled) return { fault: '账号已停用' }
+    return { account, sessionId: undefined, expiresAt: toEnd(expiresAt) }
+  }
+
+  /** Where a token ends by our clock: a little past its end, when it was let in there. */
+  function toEnd(exp: number): number {
+    return exp > now() ? exp : exp + LEEWAY_S
+  }
+
   /** The same again as things are now. */
   async function lookAgain(signed: Signed): Promise<Signed | TokenFault> {
     const account = await store.findAccount(signed.account.id)
@@ -161,6 +188,8 @@ export function createSessions({ store, secret, acceptsUntyped = true, now }: Se
     },
 
     async verify(accessToken) {
+      if (foreignIssuer && isForeignAlgorithm(algorithmOf(accessToken)))
+        return verifyForeign(foreignIssuer, accessToken)
       const payload = await read(accessToken)
       if (isFault(payload)) return payload
       if (!isAccess(payload)) return { fault: '令牌无效' }
@@ -171,7 +200,7 @@ export function createSessions({ store, secret, acceptsUntyped = true, now }: Se
       if (sessionId === undefined && account.kind === 'bot') return { fault: '令牌无效' }
       if (sessionId !== undefined && !(await store.findSession(sessionId))) return { fault: '会话已结束' }
       const { exp = 0 } = payload
-      return { account, sessionId, expiresAt: exp > now() ? exp : exp + LEEWAY_S }
+      return { account, sessionId, expiresAt: toEnd(exp) }
     },
 
     isLive: async (signed) => !isFault(await lookAgain(signed)),
@@ -190,6 +219,19 @@ export function createSessions({ store, secret, acceptsUntyped = true, now }: Se
       return () => listeners.delete(listener)
     }
   }
+}
+
+function algorithmOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).alg
+  } catch {
+    return undefined
+  }
+}
+
+/** The token may be good; asking again later tells. */
+export function isTemporary({ fault }: TokenFault): boolean {
+  return fault === '令牌签发方暂不可用'
 }
 
 export function isFault(value: object): value is TokenFault {

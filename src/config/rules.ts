@@ -70,6 +70,12 @@ const rules: Rule[] = [
       if (pair?.[0] === undefined || pair[0] !== pair[1]) continue
       refuse(['provision', 'friends', index], `must name two different accounts, got ${pair[0]} twice`, report)
     }
+  },
+
+  ({ im }, report) => {
+    if (im?.jwks_url !== null) return
+    for (const key of ['jwks_issuer', 'jwks_audience'] as const)
+      if (im[key]) refuse(['im', key], 'says nothing without im.jwks_url', report)
   }
 ]
 

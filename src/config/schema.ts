@@ -148,7 +148,9 @@ const Im = section(
     edit_window: integer(0, Number.MAX_SAFE_INTEGER, 'Seconds for which a message can be edited; 0 is for ever.', {
       default: 0
     }),
-    jwks_url: optional(text('Trust the tokens of another issuer, whose keys are here.', { is: 'http-url', url: true }))
+    jwks_url: optional(text('Trust the tokens of another issuer, whose keys are here.', { is: 'http-url', url: true })),
+    jwks_issuer: optional(text('What the claim `iss` of these tokens must say; should be set.')),
+    jwks_audience: optional(text('What the claim `aud` of these tokens must say; should be set.'))
   },
   'The doors for people (IM-Suite).'
 )

@@ -26,6 +26,15 @@ export interface NewAccount {
   readonly createdAt: number
 }
 
+/** Who somebody is to a foreign issuer of tokens. */
+export interface Identity {
+  readonly issuer: string
+  readonly subject: string
+  /** What the account is called that is made for who was never seen before. */
+  readonly nickname: string
+  readonly time: number
+}
+
 export interface Friend extends AccountRef {
   readonly username: string | undefined
   readonly remark: string
@@ -206,6 +215,8 @@ export interface Store {
   readonly findAccountByToken: (digest: Uint8Array) => Promise<Account | undefined>
   readonly listAccounts: (kind: 'person' | 'bot') => Promise<Account[]>
   readonly addAccount: (account: NewAccount) => Promise<Account>
+  /** The person that the identity stands for; made when it is seen for the first time, once even when two ask. */
+  readonly findOrAddIdentity: (identity: Identity) => Promise<Account>
   readonly setNickname: (id: number, nickname: string) => Promise<void>
   readonly setPassword: (id: number, passwordHash: string) => Promise<void>
   readonly setAdmin: (id: number, isAdmin: boolean) => Promise<void>

@@ -4,6 +4,7 @@ const ENGLISH = {
   令牌无效: 'the token is not valid',
   会话已结束: 'the session has ended',
   账号已停用: 'the account is switched off',
+  令牌签发方暂不可用: 'the issuer of the token cannot be reached now',
   票据无效或已被使用: 'the ticket is not valid, or was used before',
   认证令牌格式错误: 'expected the header "Authorization: Bearer <token>"',
   需要管理员权限: 'this is for admins',

@@ -9,6 +9,7 @@ import { accountQueries } from './queries/accounts.ts'
 import { chatQueries } from './queries/chats.ts'
 import { eventQueries } from './queries/events.ts'
 import { groupQueries } from './queries/groups.ts'
+import { identityQueries } from './queries/identities.ts'
 import { messageQueries } from './queries/messages.ts'
 import { isBusy } from './result-codes.ts'
 import { createWriter } from './writer.ts'
@@ -42,6 +43,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   }
 
   const accounts = accountQueries(db)
+  const identities = identityQueries(db, accounts)
   const chats = chatQueries(db, accounts)
   const events = eventQueries(db, accounts, chats)
   const messages = messageQueries(db, accounts, chats, events)
@@ -136,6 +138,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     findAccountByToken: async (digest) => accounts.findByToken(digest),
     listAccounts: async (kind) => accounts.list(kind),
     addAccount: (account) => write(() => accounts.add(account)),
+    findOrAddIdentity: async (identity) => identities.find(identity) ?? write(() => identities.findOrAdd(identity)),
     setNickname: (id, nickname) =>
       write(() => {
         accounts.setNickname(id, nickname)

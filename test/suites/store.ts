@@ -174,6 +174,38 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
     })
   })
 
+  t.test('identities', async (t) => {
+    const carol = { issuer: 'https://issuer', subject: 'u-1', nickname: 'Carol', time: NOW }
+
+    t.test('make one person, however many are the first at once', async (t) => {
+      const store = await open(t)
+      const found = await Promise.all(Array.from({ length: 20 }, () => store.findOrAddIdentity(carol)))
+      t.strictSame(new Set(found.map(({ id }) => id)), new Set([10001]))
+      t.match(found[0], { kind: 'person', nickname: 'Carol', username: undefined, phone: undefined, createdAt: NOW })
+      t.match(await store.findOrAddIdentity({ ...carol, nickname: 'Other' }), { id: 10001, nickname: 'Carol' })
+    })
+
+    t.test('are their issuer and their subject, each as it is written', async (t) => {
+      const store = await open(t)
+      const others = [
+        {},
+        { issuer: 'https://ISSUER' },
+        { subject: 'U-1' },
+        { issuer: 'https://issueru', subject: '-1' }
+      ]
+      const ids: number[] = []
+      for (const other of others) ids.push((await store.findOrAddIdentity({ ...carol, ...other })).id)
+      t.strictSame(ids, [10001, 10002, 10003, 10004])
+    })
+
+    t.test('stay those of an account that was switched off', async (t) => {
+      const store = await open(t)
+      const { id } = await store.findOrAddIdentity(carol)
+      await store.disableAccount(id, NOW)
+      t.match(await store.findOrAddIdentity(carol), { id, isDisabled: true })
+    })
+  })
+
   t.test('friendships', async (t) => {
     t.test('are seen from both sides, once', async (t) => {
       const store = await open(t)
