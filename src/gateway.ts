@@ -9,6 +9,7 @@ import type { Clock } from './core/clock.ts'
 import { createDevices, type Devices } from './core/devices.ts'
 import { createDispatcher, type Dispatcher } from './core/dispatcher.ts'
 import { createGroups, type Groups } from './core/groups.ts'
+import { createPresence, type Presence } from './core/presence.ts'
 import { createReceipts } from './core/receipts.ts'
 import type { Signal } from './core/signal.ts'
 import type { Store } from './core/store.ts'
@@ -30,6 +31,8 @@ export interface Gateway {
   readonly hub: Hub
   /** Who is connected. */
   readonly devices: Devices
+  /** Who others see as online. */
+  readonly presence: Presence
   /** Tells what is not stored. */
   readonly tell: (signal: Signal) => void
   readonly clock: Clock
@@ -75,6 +78,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // In a turn of its own, as events are: the answer to who caused it goes out first, and no signal overtakes an event.
   const tell = (signal: Signal): void => void setImmediate(() => bus.publish([signal]))
   const receipts = createReceipts({ store, chats, clock, tell, onError, intervalMs: limits.im_read_interval })
+  const presence = createPresence({
+    store,
+    devices,
+    clock,
+    tell,
+    onError,
+    graceMs: limits.im_presence_grace,
+    intervalMs: limits.im_presence_interval,
+    audience: limits.im_presence_audience
+  })
   const allowances = createAllowances<AllowanceName>(
     {
       send: { perSecond: limits.im_message_rate, burst: limits.im_message_burst },
@@ -87,7 +100,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   )
   const dispatcher = createDispatcher({
     actions,
-    context: { accounts, chats, groups, store, receipts, allowances },
+    context: { accounts, chats, groups, store, receipts, presence, allowances },
     ...bugs
   })
   const heartbeat = startHeartbeat()
@@ -102,6 +115,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     draft: createDraftDispatcher(dispatcher, bugs),
     hub,
     devices,
+    presence,
     tell,
     clock,
     heartbeat,
@@ -111,6 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       heartbeat.stop()
       receipts.close()
+      await presence.close()
       hub.close()
       unsubscribe()
       await store.close()

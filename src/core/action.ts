@@ -4,6 +4,7 @@ import type { Allowances } from './allowances.ts'
 import type { Chats } from './chats.ts'
 import type { ActionError } from './errors.ts'
 import type { Groups } from './groups.ts'
+import type { Presence } from './presence.ts'
 import type { Receipts } from './receipts.ts'
 import type { Account, Store } from './store.ts'
 
@@ -25,6 +26,7 @@ export interface ActionContext {
   readonly chats: Chats
   readonly groups: Groups
   readonly receipts: Receipts
+  readonly presence: Presence
   readonly allowances: Allowances<AllowanceName>
   readonly store: Store
 }

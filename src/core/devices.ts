@@ -22,6 +22,7 @@ export interface Devices {
   readonly find: (deviceId: string) => Device | undefined
   /** Devices of the account, the oldest first. */
   readonly of: (accountId: number) => readonly Device[]
+  readonly has: (accountId: number) => boolean
   readonly count: () => number
   readonly watch: (listener: DeviceListener) => Undo
 }
@@ -50,6 +51,7 @@ export function createDevices(): Devices {
     },
     find: (deviceId) => byId.get(deviceId),
     of: (accountId) => [...(byAccount.get(accountId) ?? [])],
+    has: (accountId) => byAccount.has(accountId),
     count: () => byId.size,
     watch(listener) {
       listeners.add(listener)

@@ -245,6 +245,13 @@ export interface Store {
   readonly findGroup: (groupId: number) => Promise<Group | undefined>
   readonly listGroups: (accountId?: number) => Promise<Group[]>
   readonly listMembers: (groupId: number) => Promise<Member[]>
+  /** Who shares a private chat with the account or is its friend, and has no block between them; the latest active first. */
+  readonly listPeers: (accountId: number, limit: number) => Promise<number[]>
+  /** Those of `ids` who share any chat with the account or are its friends, and have no block between them. */
+  readonly listKnown: (accountId: number, ids: readonly number[]) => Promise<number[]>
+  /** When each was last seen, or else made. */
+  readonly listLastSeen: (ids: readonly number[]) => Promise<Map<number, number>>
+  readonly saveLastSeen: (ids: readonly number[], time: number) => Promise<void>
   readonly findMember: (groupId: number, accountId: number) => Promise<Member | undefined>
   readonly changeGroup: (order: GroupOrder) => Promise<void>
 

@@ -11,6 +11,7 @@ import { eventQueries } from './queries/events.ts'
 import { groupQueries } from './queries/groups.ts'
 import { identityQueries } from './queries/identities.ts'
 import { messageQueries } from './queries/messages.ts'
+import { peerQueries } from './queries/peers.ts'
 import { isBusy } from './result-codes.ts'
 import { createWriter } from './writer.ts'
 
@@ -48,6 +49,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const events = eventQueries(db, accounts, chats)
   const messages = messageQueries(db, accounts, chats, events)
   const groups = groupQueries(db, accounts, chats, events)
+  const peers = peerQueries(db)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
     'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
@@ -154,6 +156,10 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listFriends: async (id) => accounts.listFriends(id),
     findFriend: async (id, friendId) => accounts.findFriend(id, friendId),
     shareGroup: async (a, b) => chats.shareGroup(a, b),
+    listPeers: async (id, limit) => peers.listPeers(id, limit),
+    listKnown: async (id, ids) => peers.listKnown(id, ids),
+    listLastSeen: async (ids) => peers.listLastSeen(ids),
+    saveLastSeen: (ids, time) => write(() => peers.saveLastSeen(ids, time)),
 
     findPrivateChat: async (a, b) => chats.findPrivate(a, b),
     openPrivateChat: (a, b, time) => write(() => chats.openPrivate(a, b, time)),

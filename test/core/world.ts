@@ -7,6 +7,8 @@ import { createChats, type Chats } from '../../src/core/chats.ts'
 import { createDispatcher } from '../../src/core/dispatcher.ts'
 import type { GatewayEvent } from '../../src/core/event.ts'
 import { createGroups, type Groups } from '../../src/core/groups.ts'
+import { createDevices, type Devices } from '../../src/core/devices.ts'
+import { createPresence, type Presence } from '../../src/core/presence.ts'
 import { createReceipts, type Receipts } from '../../src/core/receipts.ts'
 import type { DraftSegment } from '../../src/core/segment.ts'
 import type { Signal } from '../../src/core/signal.ts'
@@ -35,6 +37,9 @@ export const limits = { personText: 10, botText: 20, segments: 5, editWindowS: 6
 export interface World {
   readonly store: Store
   readonly receipts: Receipts
+  /** Nobody is connected until a test adds a device. */
+  readonly devices: Devices
+  readonly presence: Presence
   readonly allowances: Allowances<AllowanceName>
   /** Drives what waits (receipts and the like); the time of messages is set by `setTime`. */
   readonly clock: TestClock
@@ -65,12 +70,23 @@ export async function openWorld(t: Test): Promise<World> {
   const tell = (signal: Signal): void => void signals.push(signal)
   const onError = (err: unknown): void => void t.error(err)
   const receipts = createReceipts({ store, chats, clock, tell, onError, intervalMs: 1000 })
+  const devices = createDevices()
+  const presence = createPresence({
+    store,
+    devices,
+    clock,
+    tell,
+    onError,
+    graceMs: 10_000,
+    intervalMs: 5000,
+    audience: 500
+  })
   const plenty = { perSecond: 1000, burst: 1000 }
   const allowances = createAllowances<AllowanceName>(
     { send: plenty, chat: plenty, read: plenty, typing: plenty, offer: plenty },
     clock
   )
-  const context = { accounts, chats, groups, store, receipts, allowances }
+  const context = { accounts, chats, groups, store, receipts, presence, allowances }
   const dispatcher = createDispatcher({
     actions,
     context,
@@ -107,6 +123,7 @@ export async function openWorld(t: Test): Promise<World> {
 
   return {
     ...context,
+    devices,
     clock,
     signals: () => signals.splice(0),
     async news() {
