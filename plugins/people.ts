@@ -17,6 +17,8 @@ export interface People {
   readonly signIn: { readonly onRequest: Hook[] }
   /** Who has a valid token: `personOf(request)`. */
   readonly own: { readonly onRequest: Hook[] }
+  /** The same for routes that check a password too, so that guessing is slow. */
+  readonly ownSignIn: { readonly onRequest: Hook[] }
   /** Who has a valid token and is an admin (`lactea user admin`). */
   readonly admin: { readonly onRequest: Hook[] }
 }
@@ -54,7 +56,8 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
 
   app.setErrorHandler((err: FastifyError | ActionError, request, reply) => {
     if (err instanceof ActionError) {
-      const { field } = err.details
+      const { field, retryAfterMs } = err.details
+      if (err.reason === 'rate_limited' && retryAfterMs !== undefined) return sendWait(request, reply, retryAfterMs)
       const details = field === undefined ? {} : { field }
       return reply.code(STATUS[err.reason]).send(toRefusal(err.message, toErrorCode(err.reason), details))
     }
@@ -69,11 +72,7 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     (budget: 'http' | 'login'): Hook =>
     async (request, reply) => {
       const wait = await app.budgets[budget](request)
-      if (wait === undefined) return undefined
-      return reply
-        .code(429)
-        .header('retry-after', wait)
-        .send(toRefusal(sayTo(request, '请求过于频繁，请 {} 秒后再试', wait), 'RATE_LIMITED'))
+      return wait === undefined ? undefined : sendWait(request, reply, wait * 1000)
     }
 
   const signedIn: Hook = async (request, reply) => {
@@ -88,16 +87,27 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     return undefined
   }
 
+  function sendWait(request: FastifyRequest, reply: FastifyReply, ms: number): FastifyReply {
+    const seconds = Math.max(1, Math.ceil(ms / 1000))
+    const words = sayTo(request, '请求过于频繁，请 {} 秒后再试', seconds)
+    return reply
+      .code(STATUS.rate_limited)
+      .header('retry-after', seconds)
+      .send(toRefusal(words, toErrorCode('rate_limited'), { retry_after_ms: ms }))
+  }
+
   const isAdmin: Hook = async (request, reply) => {
     if (personOf(request).account.isAdmin) return undefined
     return reply.code(403).send(toRefusal(sayTo(request, '需要管理员权限'), 'FORBIDDEN'))
   }
 
   const open = [limitBy('http')]
+  const signIn = [...open, limitBy('login')]
   app.decorate('people', {
     open: { onRequest: open },
-    signIn: { onRequest: [...open, limitBy('login')] },
+    signIn: { onRequest: signIn },
     own: { onRequest: [...open, signedIn] },
+    ownSignIn: { onRequest: [...signIn, signedIn] },
     admin: { onRequest: [...open, signedIn, isAdmin] }
   })
 

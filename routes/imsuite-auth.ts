@@ -3,7 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { bearerToken } from '../plugins/auth.ts'
 import { personOf, sayTo } from '../plugins/people.ts'
 import type { Config } from '../src/config.ts'
+import { MIN_PASSWORD_LENGTH } from '../src/core/accounts.ts'
 import { ActionError } from '../src/core/errors.ts'
+import { createGuesses } from '../src/core/guesses.ts'
 import { compileParams } from '../src/core/validate.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { toAnswer, toOwnUser, toRefusal, toTokenAnswer } from '../src/protocols/imsuite-rest.ts'
@@ -35,15 +37,28 @@ const Registration = Type.Object({
   nickname: Type.Optional(OptionalName(64))
 })
 
+const PasswordChange = Type.Object({
+  old_password: Text,
+  new_password: Type.String({
+    minLength: MIN_PASSWORD_LENGTH,
+    description: `expected a password of at least ${MIN_PASSWORD_LENGTH} characters`
+  })
+})
+
+/** Seconds that a failed sign-in counts against the name. */
+const FAILURE_S = 600
+
 /** Signing up, in and out (IM-Suite contract 1.3, 1.5). */
 export async function imSuiteAuth(
   app: FastifyInstance,
   { gateway, sessions, config }: ImSuiteAuthOptions
 ): Promise<void> {
   const { accounts, now } = gateway
-  const { signIn, own } = app.people
+  const { signIn, own, ownSignIn } = app.people
+  const guesses = createGuesses({ max: config.limits.login_failures, windowS: FAILURE_S, now })
   const validateCredentials = compileParams(Credentials)
   const validateRegistration = compileParams(Registration)
+  const validatePasswordChange = compileParams(PasswordChange)
   const validateRefresh = compileParams(Type.Object({ refresh_token: Type.Optional(Text) }))
 
   app.post('/api/auth/register', signIn, async (request, reply) => {
@@ -63,7 +78,8 @@ export async function imSuiteAuth(
       throw new ActionError('invalid', 'username: expected a username or a phone number', { field: 'username' })
     if (secret === undefined)
       throw new ActionError('invalid', 'password: expected a password, it is missing', { field: 'password' })
-    const account = await accounts.signIn({ username, phone, password: secret })
+    const name = username === undefined ? `phone ${phone}` : `username ${username}`
+    const account = await guesses.guard(name, () => accounts.signIn({ username, phone, password: secret }))
     if (!account) {
       const [error, why] = [sayTo(request, '登录失败'), sayTo(request, '用户名或密码错误')]
       return reply.code(401).send(toRefusal(error, 'AUTHENTICATION_FAILED', why))
@@ -84,6 +100,27 @@ export async function imSuiteAuth(
   app.post('/api/auth/logout', own, async (request) => {
     const { sessionId } = personOf(request)
     if (sessionId !== undefined) await sessions.end(sessionId)
+    return { success: true, data: {} }
+  })
+
+  app.post('/api/auth/logout-all', own, async (request) => {
+    await sessions.endAll(personOf(request).account.id)
+    return { success: true, data: {} }
+  })
+
+  /** Whoever else is signed in as this account is not any more: they may be why the password is changed. */
+  app.put('/api/users/me/password', ownSignIn, async (request, reply) => {
+    const { account, sessionId: keptSessionId } = personOf(request)
+    const order = validatePasswordChange(request.body) as Static<typeof PasswordChange>
+    const { old_password: oldPassword, new_password: newPassword } = order
+    const ended = await guesses.guard(`account ${account.id}`, () =>
+      accounts.changePassword({ accountId: account.id, oldPassword, newPassword, keptSessionId })
+    )
+    if (!ended) {
+      const details = { field: 'old_password' }
+      return reply.code(403).send(toRefusal(sayTo(request, '原密码错误'), 'FORBIDDEN', details))
+    }
+    sessions.tellEnded(ended)
     return { success: true, data: {} }
   })
 

@@ -17,6 +17,9 @@ export interface Sessions {
   /** Whether what was verified once still holds: the account is on, and its session was not ended. */
   readonly isLive: (signed: Signed) => Promise<boolean>
   readonly end: (sessionId: string) => Promise<void>
+  readonly endAll: (accountId: number) => Promise<void>
+  /** Tells those who listen that these sessions have ended by other means, such as a new password. */
+  readonly tellEnded: (sessionIds: readonly string[]) => void
   /** A ticket that lets in once, instead of the token, for `TICKET_S` seconds. Throws `ActionError('unavailable')`. */
   readonly issueTicket: (signed: Signed) => string
   /** Whom the ticket was given to, when that still holds. It is used up, whatever the answer. */
@@ -79,7 +82,11 @@ export function createSessions({
 
   async function end(sessionId: string): Promise<void> {
     await store.removeSession(sessionId)
-    for (const listener of listeners) listener(sessionId)
+    tellEnded([sessionId])
+  }
+
+  function tellEnded(sessionIds: readonly string[]): void {
+    for (const sessionId of sessionIds) for (const listener of listeners) listener(sessionId)
   }
 
   function sign(
@@ -205,6 +212,12 @@ export function createSessions({
 
     isLive: async (signed) => !isFault(await lookAgain(signed)),
     end,
+    tellEnded,
+
+    async endAll(accountId) {
+      tellEnded(await store.removeSessions(accountId))
+    },
+
     issueTicket: tickets.issue,
 
     async redeem(ticket) {

@@ -98,6 +98,7 @@ void t.test('defaults', async (t) => {
       http_rate: 60_000,
       upgrade_rate: 600,
       login_rate: 10,
+      login_failures: 10,
       frame_rate: 2000,
       im_frame_rate: 20,
       im_frame_burst: 60,

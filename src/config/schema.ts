@@ -274,6 +274,7 @@ export const Limits = section(
       'WebSocket handshakes per minute of one address; bots with a valid token count as requests.'
     ),
     login_rate: count(10, 'Sign-ins per minute of one address.'),
+    login_failures: count(10, 'Failed sign-ins per ten minutes of one username or phone number.'),
     frame_rate: count(2000, 'Frames per second on one socket of a bot.'),
     im_frame_rate: count(20, 'Frames per second on one socket of a person.'),
     im_frame_burst: count(60, 'Frames that one socket of a person may send at once.'),

@@ -15,6 +15,14 @@ export interface Login {
   readonly password: string
 }
 
+export interface PasswordChange {
+  readonly accountId: number
+  readonly oldPassword: string
+  readonly newPassword: string
+  /** The session that goes on. */
+  readonly keptSessionId: string | undefined
+}
+
 /** Accounts, their secrets and their friends. Every method throws `ActionError` to refuse. */
 export interface Accounts {
   readonly add: (
@@ -25,6 +33,11 @@ export interface Accounts {
   /** Undefined when the name is unknown or the password is wrong; takes as long in both cases. */
   readonly signIn: (login: Login) => Promise<Account | undefined>
   readonly setPassword: (id: number, password: string) => Promise<void>
+  /**
+   * For who knows the old one. Ends the account's other sessions and gives their ids; undefined when the old password is
+   * wrong or there is none.
+   */
+  readonly changePassword: (order: PasswordChange) => Promise<string[] | undefined>
   /** Makes this the account's only access token. Only its SHA-256 digest is kept. */
   readonly setToken: (id: number, token: string) => Promise<void>
   readonly remove: (id: number) => Promise<void>
@@ -76,6 +89,13 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
 
     async setPassword(id, password) {
       await store.setPassword(id, await hashOf(password))
+    },
+
+    async changePassword({ accountId, oldPassword, newPassword, keptSessionId }) {
+      const hash = await store.findPasswordHash(accountId)
+      const isRight = await passwords.verify(hash ?? passwords.decoy, oldPassword)
+      if (!hash || !isRight) return undefined
+      return store.setPassword(accountId, await hashOf(newPassword), keptSessionId)
     },
 
     setToken: (id, token) => store.replaceToken(id, digest(token), now()),

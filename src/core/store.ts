@@ -218,7 +218,9 @@ export interface Store {
   /** The person that the identity stands for; made when it is seen for the first time, once even when two ask. */
   readonly findOrAddIdentity: (identity: Identity) => Promise<Account>
   readonly setNickname: (id: number, nickname: string) => Promise<void>
-  readonly setPassword: (id: number, passwordHash: string) => Promise<void>
+  readonly findPasswordHash: (id: number) => Promise<string | undefined>
+  /** Ends the account's sessions but the one to keep, and gives the ids of those that ended. */
+  readonly setPassword: (id: number, passwordHash: string, keptSessionId?: string) => Promise<string[]>
   readonly setAdmin: (id: number, isAdmin: boolean) => Promise<void>
   /** Switches the account off: its tokens and sessions end, its messages stay. */
   readonly disableAccount: (id: number, time: number) => Promise<void>
@@ -320,6 +322,8 @@ export interface Store {
     expiresAt: number
   ) => Promise<boolean>
   readonly removeSession: (id: string) => Promise<void>
+  /** All of the account; gives the ids of those that there were. */
+  readonly removeSessions: (accountId: number) => Promise<string[]>
 
   readonly getMeta: (key: string) => Promise<string | undefined>
   readonly setMeta: (key: string, value: string) => Promise<void>

@@ -9,6 +9,7 @@ const ENGLISH = {
   认证令牌格式错误: 'expected the header "Authorization: Bearer <token>"',
   需要管理员权限: 'this is for admins',
   登录失败: 'sign-in failed',
+  原密码错误: 'the old password is wrong',
   用户名或密码错误: 'the name or the password is wrong',
   '请求过于频繁，请 {} 秒后再试': 'too many requests, try again in {} seconds'
 }

@@ -146,7 +146,8 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
         accounts.setNickname(id, nickname)
         chats.forget()
       }),
-    setPassword: (id, hash) => write(() => accounts.setPassword(id, hash)),
+    findPasswordHash: async (id) => accounts.findPasswordHash(id),
+    setPassword: (id, hash, keptSessionId) => write(() => accounts.setPassword(id, hash, keptSessionId)),
     setAdmin: (id, isAdmin) => write(() => accounts.setAdmin(id, isAdmin)),
     disableAccount: (id, time) => write(() => accounts.disable(id, time)),
     replaceToken: (id, digest, time) => write(() => accounts.replaceToken(id, digest, time)),
@@ -211,6 +212,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     findSession: async (id) => accounts.findSession(id),
     rotateSession: (id, used, next, expiresAt) => write(() => accounts.rotateSession(id, used, next, expiresAt)),
     removeSession: (id) => write(() => accounts.removeSession(id)),
+    removeSessions: (accountId) => write(() => accounts.removeSessions(accountId)),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>

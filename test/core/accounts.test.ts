@@ -32,6 +32,25 @@ t.test('signing in', async (t) => {
   t.equal(await refusal(accounts.get(id)), 'not_found')
 })
 
+t.test('changing the password', async (t) => {
+  const { accounts, store } = await openWorld(t)
+  const { id } = await accounts.add({ kind: 'person', nickname: 'Alice', username: 'alice', password: 'secret-1' })
+  const session = { accountId: id, refreshId: 'r', createdAt: 1, expiresAt: 2 }
+  for (const name of ['kept', 'other']) await store.addSession({ ...session, id: name })
+  const change = (oldPassword: string, newPassword: string): Promise<string[] | undefined> =>
+    accounts.changePassword({ accountId: id, oldPassword, newPassword, keptSessionId: 'kept' })
+
+  t.equal(await change('secret-2', 'secret-3'), undefined, 'wants the old one')
+  t.equal(await refusal(change('secret-1', '12345')), 'invalid')
+  t.equal((await accounts.signIn({ username: 'alice', password: 'secret-1' }))?.id, id)
+  t.strictSame(await change('secret-1', 'secret-2'), ['other'])
+  t.equal(await accounts.signIn({ username: 'alice', password: 'secret-1' }), undefined)
+  t.equal((await accounts.signIn({ username: 'alice', password: 'secret-2' }))?.id, id)
+
+  const nobody = { accountId: who.stranger, oldPassword: 'nobody has this password', newPassword: 'secret-2' }
+  t.equal(await accounts.changePassword({ ...nobody, keptSessionId: undefined }), undefined, 'there is none to know')
+})
+
 t.test('a short password is refused and nothing is made', async (t) => {
   const { accounts, store } = await openWorld(t)
   t.equal(await refusal(accounts.add({ kind: 'person', nickname: 'A', username: 'a', password: '12345' })), 'invalid')

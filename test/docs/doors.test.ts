@@ -72,7 +72,7 @@ t.test('docs/errors.md says what POST /:api answers', async (t) => {
 function routesOf(tree: string): string[] {
   const parents: string[] = []
   return tree.split('\n').flatMap((line) => {
-    const [, indent = '', name = '', methods = ''] = /^([^\w/:*]*)(\S+) \((.*)\)$/.exec(line) ?? []
+    const [, indent = '', name = '', methods = ''] = /^([│├└─ ]*)(\S+) \((.*)\)$/.exec(line) ?? []
     const depth = indent.length / 4
     const path = depth > 1 ? parents[depth - 1] + name : `/${name.replace(/^\//, '')}`
     parents[depth] = path

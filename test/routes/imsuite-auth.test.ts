@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { SignJWT, UnsecuredJWT } from 'jose'
 import t, { type Test } from 'tap'
 import { startApp, type Running } from '../helpers/app.ts'
-import { ask, logIn, ROOMY, TIMESTAMP, tokensOf } from '../helpers/person.ts'
+import { ask, logIn, ROOMY, TIMESTAMP, tokensOf, type Answer } from '../helpers/person.ts'
 import { openSocket } from '../helpers/socket.ts'
 
 /** The secret and the token of the contract's test vector (1.2): user 1, valid until 2100. */
@@ -144,6 +144,33 @@ void t.test('POST /api/auth/login', async (t) => {
     t.equal((await ask(app, 'POST', '/api/auth/refresh', { body: { refresh_token: 'guess' } })).status, 429)
   })
 
+  t.test('lets a name be guessed at a few times only, known or not, from wherever', async (t) => {
+    const app = await startApp(t, { config: { ...config, limits: { login_rate: 1000, login_failures: 3 } } })
+    const inEnglish = (body: object): Promise<Answer> =>
+      ask(app, 'POST', '/api/auth/login', { body, headers: { 'accept-language': 'en' } })
+    for (const who of [{ username: 'alice' }, { username: 'nobody' }, { phone: '+4912345' }]) {
+      for (let count = 0; count < 3; count++) t.equal((await logIn(app, { ...who, password: 'guess' })).status, 401)
+      const answer = await logIn(app, { ...who, password: 'alice-secret' })
+      const wait = Number(answer.headers.get('retry-after'))
+      t.ok(wait > 590 && wait <= 600, `${wait} s`)
+      t.match(answer, { status: 429, body: { success: false, error: `请求过于频繁，请 ${wait} 秒后再试` } })
+      t.match(answer.body, { code: 'RATE_LIMITED', details: { retry_after_ms: wait * 1000 } })
+      t.match(
+        (await inEnglish({ ...who, password: 'alice-secret' })).body.error,
+        /^too many requests, try again in \d+ s/
+      )
+    }
+    t.equal((await logIn(app, { username: 'Alice', password: 'guess' })).status, 401, 'another name')
+  })
+
+  t.test('forgets the failures of who then knew it', async (t) => {
+    const app = await startApp(t, { config: { ...config, limits: { login_rate: 1000, login_failures: 3 } } })
+    for (let round = 0; round < 3; round++) {
+      for (let count = 0; count < 2; count++) await logIn(app, { username: 'alice', password: 'guess' })
+      t.equal((await logIn(app, { username: 'alice', password: 'alice-secret' })).status, 200)
+    }
+  })
+
   t.test('is no way in for an account that was switched off', async (t) => {
     const app = await startApp(t, { config })
     await app.lactea.gateway.accounts.remove(10011)
@@ -213,6 +240,73 @@ void t.test('POST /api/auth/logout ends the session and closes its sockets, not 
   t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: phone.refresh_token })).status, 401)
   stays.send({ type: 'ping' })
   t.match(await stays.next(), { type: 'pong' })
+})
+
+void t.test('POST /api/auth/logout-all ends every session of the account and closes their sockets', async (t) => {
+  const app = await startApp(t, { config: ROOMY })
+  const [phone, desk] = [await tokensOf(app), await tokensOf(app)]
+  const sockets = await Promise.all([phone, desk].map(({ token }) => openSocket(t, `${app.ws}/ws?token=${token}`)))
+  for (const socket of sockets) t.match(await socket.next(), { type: 'connect' })
+  const answer = await ask(app, 'POST', '/api/auth/logout-all', { token: phone.token })
+  t.match(answer, { status: 200, body: { success: true } })
+  for (const socket of sockets) t.strictSame(await socket.closed, { code: 1000, reason: 'signed out' })
+  for (const { token, refresh_token } of [phone, desk]) {
+    t.equal((await ask(app, 'GET', '/api/auth/validate', { token })).status, 401)
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: refresh_token })).status, 401)
+  }
+})
+
+void t.test('PUT /api/users/me/password', async (t) => {
+  const change = (app: Running, token: string, old_password: unknown, new_password: unknown): Promise<Answer> =>
+    ask(app, 'PUT', '/api/users/me/password', { token, body: { old_password, new_password } })
+
+  t.test('changes it, ends the other sessions with their sockets and tickets, and goes on with this one', async (t) => {
+    const app = await startApp(t, { config: ROOMY })
+    const [phone, desk] = [await tokensOf(app), await tokensOf(app)]
+    const stays = await openSocket(t, `${app.ws}/ws?token=${phone.token}`)
+    const left = await openSocket(t, `${app.ws}/ws?token=${desk.token}`)
+    await Promise.all([stays.next(), left.next()])
+    t.match(await change(app, phone.token, 'alice-secret', 'new-secret'), { status: 200, body: { success: true } })
+    t.match(await left.next(), { type: 'disconnect', payload: { reason: 'session_revoked' } })
+    t.strictSame(await left.closed, { code: 1000, reason: 'signed out' })
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: desk.refresh_token })).status, 401)
+
+    stays.send({ type: 'ping' })
+    t.match(await stays.next(), { type: 'pong' })
+    t.equal((await ask(app, 'POST', '/api/auth/refresh', { token: phone.refresh_token })).status, 200)
+    t.equal((await logIn(app, { username: 'alice', password: 'alice-secret' })).status, 401)
+    t.equal((await logIn(app, { username: 'alice', password: 'new-secret' })).status, 200)
+  })
+
+  t.test('wants the old one, and lets it be guessed at a few times only', async (t) => {
+    const app = await startApp(t, { config: { limits: { login_rate: 1000, login_failures: 3 } } })
+    const [{ token }, other] = [await tokensOf(app), await tokensOf(app)]
+    const refused: [unknown, unknown, string][] = [
+      [undefined, 'new-secret', 'old_password'],
+      ['alice-secret', undefined, 'new_password'],
+      ['alice-secret', 'short', 'new_password'],
+      ['alice-secret', 7, 'new_password']
+    ]
+    for (const [before, after, field] of refused)
+      t.match(await change(app, token, before, after), { status: 400, body: { details: { field } } })
+    for (let count = 0; count < 3; count++) {
+      t.match(await change(app, token, 'guess', 'new-secret'), {
+        status: 403,
+        body: { success: false, error: '原密码错误', code: 'FORBIDDEN', details: { field: 'old_password' } }
+      })
+    }
+    t.equal((await change(app, token, 'alice-secret', 'new-secret')).status, 429)
+    t.equal((await ask(app, 'GET', '/api/users/me', { token: other.token })).status, 200, 'nothing has changed')
+    t.equal((await logIn(app, { username: 'alice', password: 'alice-secret' })).status, 200)
+    t.equal((await ask(app, 'PUT', '/api/users/me/password', { body: {} })).status, 401)
+  })
+
+  t.test('counts as a sign-in for its address', async (t) => {
+    const app = await startApp(t, { config: { limits: { login_rate: 2 } } })
+    const { token } = await tokensOf(app)
+    t.equal((await change(app, token, 'alice-secret', 'new-secret')).status, 200)
+    t.equal((await change(app, token, 'new-secret', 'alice-secret')).status, 429)
+  })
 })
 
 void t.test('POST /api/auth/ws-ticket gives a ticket that opens the door once', async (t) => {

@@ -104,9 +104,23 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       const store = await open(t)
       const { id } = await addAccount(store, { username: 'alice', passwordHash: 'old' })
       await store.addSession({ id: 's', accountId: id, refreshId: 'r', createdAt: NOW, expiresAt: NOW + 10 })
-      await store.setPassword(id, 'new')
+      t.strictSame(await store.setPassword(id, 'new'), ['s'])
       t.match(await store.findAccountByLogin({ username: 'alice' }), { passwordHash: 'new' })
+      t.equal(await store.findPasswordHash(id), 'new')
       t.equal(await store.findSession('s'), undefined)
+    })
+
+    t.test("a new password keeps one session when asked to, and ends nobody else's", async (t) => {
+      const store = await open(t)
+      const [alice, bob] = [await addAccount(store), await addAccount(store)]
+      const session = { refreshId: 'r', createdAt: NOW, expiresAt: NOW + 10 }
+      for (const id of ['desk', 'phone', 'tablet']) await store.addSession({ ...session, id, accountId: alice.id })
+      await store.addSession({ ...session, id: 'of bob', accountId: bob.id })
+      t.equal(await store.findPasswordHash(alice.id), undefined)
+      t.strictSame((await store.setPassword(alice.id, 'new', 'phone')).toSorted(), ['desk', 'tablet'])
+      t.strictSame(await store.removeSessions(alice.id), ['phone'])
+      t.strictSame(await store.removeSessions(alice.id), [])
+      t.match(await store.findSession('of bob'), { accountId: bob.id })
     })
   })
 

@@ -29,6 +29,7 @@ export function accountQueries(db: DatabaseSync) {
     'insert into accounts(id, kind, username, phone, nickname, password_hash, created_at) values (?, ?, ?, ?, ?, ?, ?)'
   )
   const rename = db.prepare('update accounts set nickname = ? where id = ?')
+  const passwordHash = db.prepare('select password_hash from accounts where id = ?')
   const setPassword = db.prepare('update accounts set password_hash = ? where id = ?')
   const setAdmin = db.prepare('update accounts set is_admin = ? where id = ?')
   const disable = db.prepare(
@@ -52,7 +53,7 @@ export function accountQueries(db: DatabaseSync) {
   const sessionById = db.prepare('select * from sessions where id = ?')
   const rotateSession = db.prepare('update sessions set refresh_id = ?, expires_at = ? where id = ? and refresh_id = ?')
   const deleteSession = db.prepare('delete from sessions where id = ?')
-  const deleteSessions = db.prepare('delete from sessions where account_id = ?')
+  const deleteSessions = db.prepare('delete from sessions where account_id = ? and id is not ? returning id')
   const deleteStaleSessions = db.prepare('delete from sessions where expires_at < ?')
 
   const known = new Map<number, { readonly account: Account; readonly ref: AccountRef }>()
@@ -71,6 +72,10 @@ export function accountQueries(db: DatabaseSync) {
   }
 
   const find = (id: number): Account | undefined => recall(id)?.account
+
+  function removeSessions(accountId: number, keptId?: string): string[] {
+    return deleteSessions.all(accountId, keptId ?? null).map((row) => row.id as string)
+  }
 
   return {
     find,
@@ -117,9 +122,11 @@ export function accountQueries(db: DatabaseSync) {
       known.delete(id)
     },
 
-    setPassword(id: number, hash: string): void {
+    findPasswordHash: (id: number) => (passwordHash.get(id)?.password_hash as string | null | undefined) ?? undefined,
+
+    setPassword(id: number, hash: string, keptSessionId?: string): string[] {
       setPassword.run(hash, id)
-      deleteSessions.run(id)
+      return removeSessions(id, keptSessionId)
     },
 
     setAdmin(id: number, isAdmin: boolean): void {
@@ -131,7 +138,7 @@ export function accountQueries(db: DatabaseSync) {
       disable.run(time, id)
       known.delete(id)
       deleteTokens.run(id)
-      deleteSessions.run(id)
+      removeSessions(id)
     },
 
     replaceToken(accountId: number, digest: Uint8Array, time: number): void {
@@ -179,7 +186,9 @@ export function accountQueries(db: DatabaseSync) {
 
     removeSession(id: string): void {
       deleteSession.run(id)
-    }
+    },
+
+    removeSessions
   }
 }
 
