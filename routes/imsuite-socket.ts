@@ -1,17 +1,26 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { bearerToken, isForeignOrigin, queryValue } from '../plugins/auth.ts'
+import { isForeignOrigin, queryValue } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
-import type { Caller } from '../src/core/action.ts'
+import { createAllowances } from '../src/core/allowances.ts'
 import { ActionError } from '../src/core/errors.ts'
+import { isEphemeral } from '../src/core/signal.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
+import { parseBearer } from '../src/net/bearer.ts'
 import { CLOSE, type CloseReason } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { createFrame } from '../src/net/frame.ts'
-import { createFrameBudget } from '../src/net/frame-budget.ts'
+import { readFrames } from '../src/net/frame-reader.ts'
+import { createGate, type Gate } from '../src/net/gate.ts'
+import { startHeartbeat } from '../src/net/heartbeat.ts'
+import { createPenalty } from '../src/net/penalty.ts'
+import { createReplay } from '../src/net/replay.ts'
+import { createResume, type Place } from '../src/net/resume.ts'
+import { createSync } from '../src/net/sync.ts'
 import { decodeFrame, encodeError, encodeFrame, toTimestamp, type ClientFrame } from '../src/protocols/imsuite.ts'
-import { createImSuiteCodecs } from '../src/protocols/imsuite-codec.ts'
+import { createImSuiteCodecs, extend, type ImSuiteCodec } from '../src/protocols/imsuite-codec.ts'
+import { encodeAck, toPublishedLimits } from '../src/protocols/imsuite-ext.ts'
 import { toCall } from '../src/protocols/imsuite-frames.ts'
 import { createId } from '../src/secrets.ts'
 import { isFault, type Sessions, type Signed, type TokenFault } from '../src/sessions.ts'
@@ -24,137 +33,262 @@ export interface ImSuiteSocketOptions {
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** What came of the credentials; null when there were none. */
     signed: Signed | TokenFault | null
   }
 }
 
 /** Frames that are not JSON within a minute before the connection is given up (contract 2.1, close codes). */
 const MAX_NONSENSE = 5
-/** A client that says nothing for so long is gone (contract 2.1, liveness). */
-const SILENCE_MS = 75_000
-/** Connections of one account; a further one takes the place of the oldest (contract 2.1, devices). */
-const MAX_CONNECTIONS = 10
+/** How long a socket without a token may take to send one (contract 2.1, late auth). */
+const LATE_AUTH_MS = 10_000
+/** How long before its end a token of an extension client is asked to be renewed. */
+const EXPIRING_S = 60
+const EXT_PROTOCOL = 'imsuite.ext.v1'
 
-/** What base clients may send by the document, and this version cannot do yet. */
-const LATER: ReadonlySet<string> = new Set(['typing', 'presence', 'call.offer', 'call.answer', 'call.ice', 'call.end'])
-
-interface Device {
-  readonly signed: Signed
+/** One connection, and how it wants its frames. */
+interface Line {
   readonly connection: Connection
+  readonly codec: ImSuiteCodec
 }
 
-/** People over WebSocket: IM-Suite, base profile (contract 2.1–2.4). */
+/** The same once it is known whose it is. */
+interface Seat extends Line {
+  signed: Signed
+  readonly deviceId: string
+}
+
+/** People over WebSocket: IM-Suite (contract 2.0–2.4, 2.10). */
 export async function imSuiteSocket(
   app: FastifyInstance,
   { gateway, sessions, config }: ImSuiteSocketOptions
 ): Promise<void> {
-  const { limits } = config
-  const codec = createImSuiteCodecs().base
-  const access = watchAccess({ store: gateway.store, onError: gateway.onError })
-  /** Open connections by account, the oldest first. */
-  const devices = new Map<number, Set<Device>>()
+  const { limits, im } = config
+  const { store, hub, clock, now } = gateway
+  const codecs = createImSuiteCodecs()
+  const access = watchAccess({ store, onError: gateway.onError })
+  const resume = createResume({ store, position: hub.position, now, onError: gateway.onError })
+  // Its pings carry the cursor; who answers nothing at all is found by `watchSilence`.
+  const heartbeat = startHeartbeat(Math.max(1, Math.round(limits.im_ping / 1000)), Infinity)
+  const allowances = createAllowances(
+    {
+      frame: { perSecond: limits.im_frame_rate, burst: limits.im_frame_burst },
+      account: { perSecond: limits.im_user_connects / 60, burst: limits.im_user_connects },
+      address: { perSecond: limits.im_address_connects / 60, burst: limits.im_address_connects }
+    },
+    clock
+  )
+  /** Everybody who is here, by device; of one account the oldest first. */
+  const seats = new Map<string, Seat>()
+  const ended = new WeakSet<Connection>()
 
   /** Before the upgrade, so that no frame can arrive while the token is looked at. What is wrong is told after it: a browser cannot see a 401. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const refuse = (status: number, error: string): FastifyReply =>
+      reply.code(status).send({ success: false, error, code: status === 429 ? 'RATE_LIMITED' : 'UNAUTHORIZED' })
     if (!request.ws)
       return reply
         .code(426)
         .header('upgrade', 'websocket')
         .send({ success: false, error: 'this address speaks WebSocket' })
-    const wait = await app.budgets.upgrade(request)
-    if (wait !== undefined)
-      return reply.code(429).header('retry-after', wait).send({ success: false, error: 'too many connections' })
+    const wait = await waitOf(request)
+    if (wait !== undefined) return refuse(429, 'too many connections').header('retry-after', wait)
     if (isForeignOrigin(request, config.server.allowed_origins))
       return reply.code(403).send({ success: false, error: 'this origin is not allowed' })
-    const token = queryValue(request, 'token') ?? bearerToken(request) ?? protocolToken(request)
-    request.signed = token === undefined ? { fault: '令牌无效' } : await sessions.verify(token)
+    const { token, ticket } = credentialsOf(request)
+    if (token !== undefined) request.signed = await sessions.verify(token)
+    else if (ticket !== undefined) request.signed = await sessions.redeem(ticket)
+    if (im.auth_reject !== 'http401' || (!request.signed && im.late_auth)) return
+    // As the upstream server words it (contract 1.3).
+    if (!request.signed) return refuse(401, '缺少认证token')
+    if (isFault(request.signed)) return refuse(401, 'token无效')
+  }
+
+  /** Seconds until this address may connect again; undefined when it may now. */
+  async function waitOf(request: FastifyRequest): Promise<number | undefined> {
+    const wait = await app.budgets.upgrade(request)
+    if (wait !== undefined) return wait
+    try {
+      allowances.take('address', request.ip)
+      return undefined
+    } catch (err) {
+      return Math.ceil(((err as ActionError).details.retryAfterMs ?? 1000) / 1000)
+    }
   }
 
   function open(socket: WebSocket, request: FastifyRequest): void {
     const connection = createConnection({
       socket,
       stream: request.raw.socket,
-      maxQueuedBytes: limits.connection_buffer,
+      maxQueuedBytes: limits.im_buffer,
       onError: (err) => gateway.log.debug({ err, door: 'im-suite' }, 'socket error'),
-      onSlow: () => say(connection, 'disconnect', { status: 'disconnected', reason: 'slow_consumer' })
+      onSlow: () => say(line, 'disconnect', { status: 'disconnected', reason: 'slow_consumer' })
     })
+    const line = { connection, codec: codecOf(request) }
     const { signed } = request
-    if (!signed || isFault(signed)) return refuse(connection, signed?.fault ?? '令牌无效')
+    if (!signed && im.late_auth) return waitForToken(socket, line)
+    if (!signed || isFault(signed)) return refuse(line, signed?.fault ?? '令牌无效')
+    enter(socket, line, signed)
+  }
 
-    const { account } = signed
-    app.farewells.set(socket, () =>
-      say(connection, 'disconnect', { status: 'disconnected', reason: 'server_shutdown' })
-    )
-    say(connection, 'connect', { status: 'connected', user_id: account.id, server_time: toTimestamp(gateway.now()) })
-    const deviceId = createId()
-    const detach = gateway.hub.attach({
-      viewerId: account.id,
-      deviceId,
-      hear(_signal, frameOf) {
-        const frame = frameOf(codec, account.id)
-        if (frame) connection.send(frame)
-      },
-      receive(event, frameOf) {
-        const frame = frameOf(codec, account.id)
-        if (frame) connection.send(frame)
-      }
+  /** Some clients show their token in the first frame (contract 2.1, late auth; off unless it is asked for). */
+  function waitForToken(socket: WebSocket, line: Line): void {
+    const late = clock.after(LATE_AUTH_MS, () => refuse(line, '令牌无效'))
+    socket.once('close', late)
+    socket.once('message', (data, isBinary) => {
+      late()
+      socket.pause()
+      const verified = isBinary ? Promise.resolve(undefined) : verifyFirst(String(data))
+      verified
+        .then((signed) => {
+          if (!line.connection.isOpen()) return
+          if (!signed || isFault(signed)) refuse(line, signed?.fault ?? '令牌无效')
+          else enter(socket, line, signed)
+        })
+        .catch((err: unknown) => {
+          gateway.onError(err)
+          end(line, 'internal_error', CLOSE.bug)
+        })
+        .finally(() => socket.resume())
     })
+  }
+
+  async function verifyFirst(text: string): Promise<Signed | TokenFault | undefined> {
+    try {
+      const { type, payload } = decodeFrame(text)
+      return type === 'auth' && typeof payload.token === 'string' ? await sessions.verify(payload.token) : undefined
+    } catch (err) {
+      if (err instanceof ActionError) return undefined
+      throw err
+    }
+  }
+
+  function enter(socket: WebSocket, line: Line, signed: Signed): void {
+    const { connection, codec } = line
+    const { id: accountId } = signed.account
+    try {
+      allowances.take('account', accountId)
+    } catch (err) {
+      connection.send(createFrame(codec.dress(encodeError(err as ActionError, {}, now()))))
+      return end(line, 'policy', CLOSE.flood)
+    }
+    const seat: Seat = { ...line, signed, deviceId: createId() }
+    app.farewells.set(socket, () => say(line, 'disconnect', { status: 'disconnected', reason: 'server_shutdown' }))
+    greet(seat)
+    makeRoom(accountId)
+    seats.set(seat.deviceId, seat)
+
+    const gate = createGate(connection.send)
+    let place: Place | undefined
+    /** What this device has certainly been given; sent along with each ping, and confirmed by its pong. */
+    let sent = -1
     const undo = [
-      detach,
-      register({ signed, connection }),
-      gateway.devices.add({ id: deviceId, accountId: account.id, sessionId: signed.sessionId, kind: 'person' }),
-      access.watch({
-        mayStay: () => sessions.isLive(signed),
-        end: () => end(connection, 'session_revoked', CLOSE.unauthenticated)
+      hub.attach({
+        viewerId: accountId,
+        deviceId: seat.deviceId,
+        receive(event, frameOf) {
+          const frame = frameOf(codec, accountId)
+          if (frame) gate.pass(event, frame)
+        },
+        hear(signal, frameOf) {
+          // A read mark must not come before its message.
+          if (!gate.isOpen() && isEphemeral(signal)) return
+          const frame = frameOf(codec, accountId)
+          if (frame) connection.send(frame)
+        }
       }),
-      gateway.heartbeat.watch(socket),
-      watchSilence(socket, connection),
-      watchExpiry(signed, connection)
+      gateway.devices.add({ id: seat.deviceId, accountId, sessionId: signed.sessionId, kind: 'person' }),
+      access.watch({
+        mayStay: () => sessions.isLive(seat.signed),
+        end: () => end(line, 'session_revoked', CLOSE.unauthenticated)
+      }),
+      heartbeat.watch(socket, () => {
+        if (gate.isOpen()) sent = hub.position()
+        return sent < 0 ? '' : String(sent)
+      }),
+      watchSilence(socket, line),
+      watchExpiry(seat),
+      () => seats.delete(seat.deviceId),
+      () => app.farewells.delete(socket),
+      () => place?.close()
     ]
-    read(socket, connection, { accountId: account.id, deviceId })
+    socket.on('pong', (data) => {
+      const cursor = Number(String(data) || NaN)
+      if (cursor <= sent) place?.confirm(cursor)
+    })
     socket.once('close', () => {
-      app.farewells.delete(socket)
       for (const step of undo) step()
     })
+
+    const position = hub.position()
+    let replay: ReturnType<typeof createReplay> | undefined
+    const ready = gate
+      .catchUp(async () => {
+        place ??= await resume.open(accountId, signed.sessionId)
+        // It went while its place was looked up.
+        if (socket.readyState !== socket.OPEN) place.close()
+        const isBack = place.from !== undefined && im.replay && codec !== codecs.ext
+        replay ??= createReplay({
+          store,
+          connection,
+          codec,
+          viewerId: accountId,
+          from: (isBack ? place.from : undefined) ?? position
+        })
+        return replay()
+      })
+      .catch((err: unknown) => {
+        gateway.onError(err)
+        end(line, 'internal_error', CLOSE.bug)
+      })
+    read(socket, seat, ready, gate)
   }
 
-  function register(device: Device): () => void {
-    const { id } = device.signed.account
-    const own = devices.get(id) ?? new Set()
-    devices.set(id, own)
-    const [oldest] = own
-    if (oldest && own.size >= MAX_CONNECTIONS) {
-      // At once, since its close takes as long as its client likes.
-      own.delete(oldest)
-      end(oldest.connection, 'replaced', CLOSE.replaced)
+  function greet(seat: Seat): void {
+    const { signed, deviceId, connection, codec } = seat
+    const payload = { status: 'connected', user_id: signed.account.id, server_time: toTimestamp(now()) }
+    if (codec !== codecs.ext) return say(seat, 'connect', payload)
+    const x = {
+      session_id: signed.sessionId ?? '',
+      device_id: deviceId,
+      epoch,
+      heartbeat_s: 30,
+      limits: toPublishedLimits(limits),
+      server: 'lactea'
     }
-    own.add(device)
-    return () => {
-      own.delete(device)
-      if (own.size === 0 && devices.get(id) === own) devices.delete(id)
+    connection.send(createFrame(extend(encodeFrame('connect', payload, now()), x)))
+  }
+
+  /** At once, since the close of the oldest takes as long as its client likes (contract 2.1, devices). */
+  function makeRoom(accountId: number): void {
+    const own = gateway.devices.of(accountId).flatMap(({ id }) => seats.get(id) ?? [])
+    for (const seat of own.slice(0, Math.max(0, own.length + 1 - limits.im_connections))) {
+      seats.delete(seat.deviceId)
+      end(seat, 'replaced', CLOSE.replaced)
     }
   }
 
-  function say(connection: Connection, type: string, payload: object): void {
-    connection.send(createFrame(encodeFrame(type, payload, gateway.now())))
+  function say({ connection, codec }: Line, type: string, payload: object): void {
+    connection.send(createFrame(codec.dress(encodeFrame(type, payload, now()))))
   }
 
-  function refuse(connection: Connection, reason: string): void {
-    sayUnauthenticated(connection, reason)
-    connection.close(CLOSE.unauthenticated)
+  function refuse(line: Line, reason: string): void {
+    sayUnauthenticated(line, reason)
+    line.connection.close(CLOSE.unauthenticated)
   }
 
-  function sayUnauthenticated(connection: Connection, reason: string): void {
-    say(connection, 'error', { error_code: 'AUTHENTICATION_FAILED', message: '认证失败', details: { reason } })
+  function sayUnauthenticated(line: Line, reason: string): void {
+    say(line, 'error', { error_code: 'AUTHENTICATION_FAILED', message: '认证失败', details: { reason } })
   }
 
-  function end(connection: Connection, reason: string, close: CloseReason): void {
-    say(connection, 'disconnect', { status: 'disconnected', reason })
-    connection.close(close)
+  function end(line: Line, reason: string, close: CloseReason): void {
+    say(line, 'disconnect', { status: 'disconnected', reason })
+    ended.add(line.connection)
+    line.connection.close(close)
   }
 
-  function watchSilence(socket: WebSocket, connection: Connection): () => void {
-    const timer = setTimeout(() => end(connection, 'heartbeat_timeout', CLOSE.heartbeat), SILENCE_MS)
+  function watchSilence(socket: WebSocket, line: Line): () => void {
+    const timer = setTimeout(() => end(line, 'heartbeat_timeout', CLOSE.heartbeat), limits.im_silence)
     timer.unref()
     const refresh = (): void => {
       timer.refresh()
@@ -163,95 +297,150 @@ export async function imSuiteSocket(
     return () => clearTimeout(timer)
   }
 
-  /** A token ends its connection too (contract 2.1). Timers count in 32 bits, so far ends are looked at again. */
-  function watchExpiry(signed: Signed, connection: Connection): () => void {
-    let timer: NodeJS.Timeout
+  /** A token ends its connection too (contract 2.1), unless a newer one came. Timers count in 32 bits, so far ends are looked at again. */
+  function watchExpiry(seat: Seat): () => void {
+    const isExt = seat.codec === codecs.ext
+    let warned = 0
+    let stop = (): void => {}
     const wait = (): void => {
-      const leftMs = (signed.expiresAt - gateway.now()) * 1000
-      if (leftMs <= 0) {
-        sayUnauthenticated(connection, '令牌已过期')
-        return end(connection, 'auth_expired', CLOSE.unauthenticated)
+      const { expiresAt } = seat.signed
+      const leftS = expiresAt - now()
+      if (leftS <= 0) {
+        sayUnauthenticated(seat, '令牌已过期')
+        return end(seat, 'auth_expired', CLOSE.unauthenticated)
       }
-      timer = setTimeout(wait, Math.min(leftMs, 2 ** 31 - 1))
-      timer.unref()
+      const isExpiring = leftS <= EXPIRING_S
+      if (isExt && isExpiring && warned !== expiresAt) {
+        warned = expiresAt
+        say(seat, 'auth.expiring', { expires_at: toTimestamp(expiresAt) })
+      }
+      const waitS = isExt && !isExpiring ? leftS - EXPIRING_S : leftS
+      stop = clock.after(Math.min(waitS * 1000, 2 ** 31 - 1), wait)
     }
     wait()
-    return () => clearTimeout(timer)
+    return () => stop()
   }
 
-  /** One frame after the other: the next begins when the last one's work is done, so that each sender's order holds (contract 2.2). */
-  function read(socket: WebSocket, connection: Connection, caller: Caller): void {
-    const budget = createFrameBudget(socket, limits.im_frame_rate, limits.im_frame_rate * 3)
+  function read(socket: WebSocket, seat: Seat, ready: Promise<void>, gate: Gate): void {
+    const { connection, codec, deviceId } = seat
+    const { id: accountId } = seat.signed.account
+    const isExt = codec === codecs.ext
+    const penalty = createPenalty(clock.ticks)
     const nonsense: number[] = []
-    let previous = Promise.resolve()
-    let waiting = 0
+    const sync = createSync({
+      store,
+      connection,
+      gate,
+      codec,
+      viewerId: accountId,
+      epoch,
+      say: (type, payload) => say(seat, type, payload),
+      now
+    })
 
-    async function answer(text: string): Promise<void> {
+    async function handle(text: string): Promise<void> {
+      await ready
       let frame: ClientFrame | undefined
       try {
-        frame = decodeFrame(text)
-        await handle(connection, caller, frame)
+        frame = decodeFrame(text, { isLenient: im.lenient })
+        const result = await answer(frame)
+        if (isExt && frame.id !== undefined) connection.send(createFrame(encodeAck(frame.id, result, now())))
+        await follow(frame, result)
       } catch (err) {
-        if (!(err instanceof ActionError)) throw err
-        connection.send(createFrame(encodeError(err, frame ?? {}, gateway.now())))
-        if (!frame && err.details.field === undefined) countNonsense()
+        if (err instanceof ActionError) return fail(err, frame)
+        gateway.onError(err)
+        end(seat, 'internal_error', CLOSE.bug)
       }
+    }
+
+    /** Does what the frame asks for; gives what an acknowledgement tells of it. */
+    async function answer(frame: ClientFrame): Promise<object> {
+      const { type, payload } = frame
+      const call = toCall(frame, isExt)
+      if (!call && type !== 'ping' && !(isExt && OWN_EXT_FRAMES.has(type)))
+        throw new ActionError('unknown_action', `type: there is no event "${type.slice(0, 64)}" that clients send`, {
+          field: 'type'
+        })
+      allowances.take('frame', deviceId)
+      if (type === 'auth' || type === 'auth.refresh') return renew(payload.token)
+      if (!call) return {}
+      const outcome = await gateway.dispatcher.dispatch(call.action, call.params, { accountId, deviceId })
+      if (!outcome.ok) throw outcome.error
+      return outcome.data
+    }
+
+    /** What is sent after the acknowledgement. */
+    async function follow({ type, payload }: ClientFrame, result: object): Promise<void> {
+      if (type === 'ping') {
+        const timestamp = typeof payload.timestamp === 'string' ? payload.timestamp.slice(0, 64) : toTimestamp(now())
+        const frame = encodeFrame('pong', { timestamp }, now())
+        connection.send(createFrame(isExt ? extend(frame, { server_time: toTimestamp(now()) }) : codec.dress(frame)))
+      }
+      if (isExt && type === 'sync') await sync(payload)
+      if (isExt && type === 'presence.subscribe') say(seat, 'presence.snapshot', result)
+    }
+
+    async function renew(token: unknown): Promise<object> {
+      const signed = typeof token === 'string' ? await sessions.verify(token) : undefined
+      if (!signed || isFault(signed) || signed.account.id !== accountId)
+        throw new ActionError('invalid', `token: ${signed && isFault(signed) ? signed.fault : '令牌无效'}`, {
+          field: 'token'
+        })
+      seat.signed = signed
+      return { expires_at: signed.expiresAt }
+    }
+
+    function fail(err: ActionError, frame: ClientFrame | undefined): void {
+      const isAsked = isExt && frame?.id !== undefined
+      if (err.reason === 'rate_limited') {
+        // Who types fast is no flood, and an error for each would be one.
+        if (frame?.type === 'typing' && !isAsked) return
+        const { mayTell, isFlood } = penalty.count()
+        if (mayTell || isAsked) tellError(err, frame)
+        if (isFlood) end(seat, 'policy', CLOSE.flood)
+        return
+      }
+      tellError(err, frame)
+      if (!frame && err.details.field === undefined) countNonsense()
+    }
+
+    function tellError(err: ActionError, frame: ClientFrame | undefined): void {
+      connection.send(createFrame(codec.dress(encodeError(err, frame ?? {}, now()))))
     }
 
     function countNonsense(): void {
-      const now = gateway.now()
-      nonsense.push(now)
-      while (nonsense[0] !== undefined && nonsense[0] <= now - 60) nonsense.shift()
-      if (nonsense.length >= MAX_NONSENSE) end(connection, 'policy', CLOSE.nonsense)
+      const time = now()
+      nonsense.push(time)
+      while (nonsense[0] !== undefined && nonsense[0] <= time - 60) nonsense.shift()
+      if (nonsense.length >= MAX_NONSENSE) end(seat, 'policy', CLOSE.nonsense)
     }
 
-    socket.on('message', (data, isBinary) => {
-      // What still comes after we have ended it may come from somebody who is no longer let in.
-      if (!connection.isOpen()) return
-      if (isBinary) return end(connection, 'policy', CLOSE.binary)
-      budget.take()
-      // Order needs a queue, and a queue needs an end: what does not fit stays in the network.
-      if (++waiting === 16) budget.hold()
-      const text = String(data)
-      previous = previous
-        .then(() => answer(text))
-        .catch((err: unknown) => {
-          gateway.onError(err)
-          end(connection, 'internal_error', CLOSE.bug)
-        })
-        .finally(() => {
-          if (waiting-- === 16) budget.release()
-        })
+    readFrames({
+      socket,
+      isEnded: () => ended.has(connection),
+      handle,
+      onBinary: () => end(seat, 'policy', CLOSE.binary)
     })
   }
 
-  async function handle(connection: Connection, caller: Caller, frame: ClientFrame): Promise<void> {
-    const { type, payload } = frame
-    if (type === 'ping') {
-      const timestamp =
-        typeof payload.timestamp === 'string' ? payload.timestamp.slice(0, 64) : toTimestamp(gateway.now())
-      return say(connection, 'pong', { timestamp })
-    }
-    if (LATER.has(type))
-      throw new ActionError('unknown_action', `type: "${type}" is not supported by this version yet`, { field: 'type' })
-    const call = toCall(frame)
-    if (!call)
-      throw new ActionError('unknown_action', `type: there is no event "${type.slice(0, 64)}" that clients send`, {
-        field: 'type'
-      })
-    const outcome = await gateway.dispatcher.dispatch(call.action, call.params, caller)
-    if (!outcome.ok) throw outcome.error
+  function codecOf(request: FastifyRequest): ImSuiteCodec {
+    const protocols = request.headers['sec-websocket-protocol'] ?? ''
+    if (queryValue(request, 'ext') === '1' || protocols.split(/ *, */).includes(EXT_PROTOCOL)) return codecs.ext
+    const dialect = queryValue(request, 'dialect')
+    return dialect === 'data' || dialect === 'legacy' ? codecs[dialect] : codecs.base
   }
 
+  const epoch = await openEpoch(gateway)
   app.decorateRequest('signed', null)
   const unsubscribe = sessions.onEnd((sessionId) => {
-    for (const { signed, connection } of [...devices.values()].flatMap((own) => [...own])) {
-      if (signed.sessionId === sessionId) end(connection, 'session_revoked', CLOSE.signedOut)
+    for (const seat of [...seats.values()]) {
+      if (seat.signed.sessionId === sessionId) end(seat, 'session_revoked', CLOSE.signedOut)
     }
   })
   app.addHook('onClose', async () => {
     unsubscribe()
     access.close()
+    heartbeat.stop()
   })
   for (const url of ['/ws', '/im/ws']) {
     app.route({
@@ -265,7 +454,24 @@ export async function imSuiteSocket(
   }
 }
 
-/** `Sec-WebSocket-Protocol: bearer, <jwt>`: the one header that a browser can choose (contract 2.1, credentials). */
-function protocolToken(request: FastifyRequest): string | undefined {
-  return /^bearer *, *([^ ,]+)$/i.exec(request.headers['sec-websocket-protocol'] ?? '')?.[1]
+/** Frames of the extension profile that the connection answers by itself. */
+const OWN_EXT_FRAMES: ReadonlySet<string> = new Set(['auth', 'auth.refresh', 'sync'])
+
+/** Names the event log: another one once the database was replaced, so that clients know that their places mean nothing there. */
+async function openEpoch({ store }: Gateway): Promise<string> {
+  const known = await store.getMeta('epoch')
+  if (known !== undefined) return known
+  const epoch = createId()
+  await store.setMeta('epoch', epoch)
+  return epoch
+}
+
+/** In the order of contract 2.1. `Sec-WebSocket-Protocol: bearer, <jwt>` is the one header that a browser can choose. */
+function credentialsOf(request: FastifyRequest): { token: string | undefined; ticket: string | undefined } {
+  const protocols = request.headers['sec-websocket-protocol'] ?? ''
+  const token =
+    queryValue(request, 'token') ??
+    parseBearer(request.headers.authorization) ??
+    /(?:^|,) *bearer *, *([^ ,]+)/i.exec(protocols)?.[1]
+  return { token, ticket: queryValue(request, 'ticket') }
 }

@@ -97,3 +97,15 @@ export const readChatMessage = defineAction({
     return {}
   }
 })
+
+/** IM-Suite 2.15 `message.delivered`, of the extension profile. */
+export const confirmChatMessage = defineAction({
+  name: 'confirm_chat_message',
+  params: Type.Object({ message_id: MessageId }),
+  result: Nothing,
+  async run({ caller, receipts, allowances }, { message_id }) {
+    allowances.take('read', caller.id)
+    await receipts.deliver(caller.id, message_id)
+    return {}
+  }
+})

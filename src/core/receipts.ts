@@ -8,11 +8,13 @@ import type { Store } from './store.ts'
 export interface Receipts {
   /** Everything up to the message is read. `deviceId`: where; that device is not told what it said itself. */
   readonly mark: (readerId: number, messageId: number, deviceId?: string) => Promise<void>
+  /** The message has reached a device of the account; in a private chat its sender is told (IM-Suite 2.8). */
+  readonly deliver: (accountId: number, messageId: number) => Promise<void>
   readonly close: () => void
 }
 
 export interface ReceiptsOptions {
-  readonly store: Pick<Store, 'markRead' | 'listAudience' | 'listAuthors' | 'findChat'>
+  readonly store: Pick<Store, 'markRead' | 'markDelivered' | 'listAudience' | 'listAuthors' | 'findChat'>
   readonly chats: Pick<Chats, 'locate'>
   readonly clock: Clock
   readonly tell: (signal: Signal) => void
@@ -84,6 +86,14 @@ export function createReceipts({ store, chats, clock, tell, onError, intervalMs 
       const { chatId, seq } = await chats.locate(readerId, messageId)
       const moved = await store.markRead(chatId, readerId, seq)
       if (moved) schedule({ chatId, readerId, messageId, seq, before: moved.before, deviceId })
+    },
+    async deliver(accountId, messageId) {
+      const { chatId, seq } = await chats.locate(accountId, messageId)
+      await store.markDelivered(chatId, accountId, seq)
+      const chat = await store.findChat(chatId)
+      if (chat?.kind !== 'private') return
+      const audience = chat.parties.map(({ id }) => id).filter((id) => id !== accountId)
+      tell({ kind: 'message.delivered', time: clock.now(), audience, data: { chatId, messageId, accountId } })
     },
     close() {
       for (const { undo } of recent.values()) undo()

@@ -10,6 +10,8 @@ export type IceCandidate = Readonly<Record<string, unknown>>
 export interface SignalData {
   /** Everything up to this message was read. */
   'message.read': { readonly chatId: number; readonly messageId: number; readonly readerId: number }
+  /** A message has reached a device of the account. */
+  'message.delivered': { readonly chatId: number; readonly messageId: number; readonly accountId: number }
   'chat.typing': { readonly chatId: number; readonly account: AccountRef; readonly isTyping: boolean }
   'presence.changed': { readonly account: AccountRef; readonly isOnline: boolean; readonly lastSeenAt: number }
   'call.offered': CallParties & {
@@ -66,7 +68,7 @@ export interface SignalOf<K extends SignalKind> {
 export type Signal = { [K in SignalKind]: SignalOf<K> }[SignalKind]
 
 /** Signals that say how things are right now: the first to go when a reader is slow. */
-const EPHEMERAL: ReadonlySet<SignalKind> = new Set(['message.read', 'chat.typing', 'presence.changed'])
+const EPHEMERAL: ReadonlySet<SignalKind> = new Set(['message.read', 'message.delivered', 'chat.typing', 'presence.changed'])
 
 export function isEphemeral(signal: Signal): boolean {
   return EPHEMERAL.has(signal.kind)

@@ -1,5 +1,6 @@
 export type { Message } from './event.ts'
 import type { EventListener, Undo } from './bus.ts'
+import type { CallStore } from './call-record.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
 import type { DraftSegment, Segment } from './segment.ts'
 
@@ -187,6 +188,8 @@ export interface MessagePage {
 export interface ChatSummary {
   readonly chat: ChatRef
   readonly lastMessage: Message | undefined
+  /** Position of the chat's last event. */
+  readonly lastEventSeq: number
   readonly unreadCount: number
   readonly createdAt: number
   readonly updatedAt: number
@@ -198,6 +201,19 @@ export interface Session {
   readonly refreshId: string
   readonly createdAt: number
   readonly expiresAt: number
+  /** Where its devices were in the log when they were last heard of, and when that was (0: never). */
+  readonly cursor?: number | undefined
+  readonly cursorAt: number
+}
+
+/** How far the devices of a session, and those of its account, have come in the log. */
+export interface SessionCursor {
+  readonly sessionId: string | undefined
+  readonly accountId: number
+  readonly cursor: number
+  /** Everything up to this event has reached a device of the account. */
+  readonly deliveredId: number
+  readonly time: number
 }
 
 /**
@@ -206,7 +222,7 @@ export interface Session {
  * Errors: `ActionError('conflict')` for a taken id, username, phone or token, `ActionError('unavailable')` when the database
  * cannot write, and whatever a `check` or `decide` throws.
  */
-export interface Store {
+export interface Store extends CallStore {
   readonly findAccount: (id: number) => Promise<Account | undefined>
   readonly findAccountByLogin: (login: {
     username?: string | undefined
@@ -232,6 +248,13 @@ export interface Store {
   readonly listFriends: (accountId: number) => Promise<Friend[]>
   readonly findFriend: (accountId: number, friendId: number) => Promise<Friend | undefined>
   readonly shareGroup: (a: number, b: number) => Promise<boolean>
+  /** Who shares a private chat with the account or is its friend, and has no block between them; the latest active first. */
+  readonly listPeers: (accountId: number, limit: number) => Promise<number[]>
+  /** Those of `ids` who share any chat with the account or are its friends, and have no block between them. */
+  readonly listKnown: (accountId: number, ids: readonly number[]) => Promise<number[]>
+  /** When each was last seen, or else made. */
+  readonly listLastSeen: (ids: readonly number[]) => Promise<Map<number, number>>
+  readonly saveLastSeen: (ids: readonly number[], time: number) => Promise<void>
 
   readonly findPrivateChat: (a: number, b: number) => Promise<number | undefined>
   /** The private chat of two accounts, made when there is none. */
@@ -247,13 +270,6 @@ export interface Store {
   readonly findGroup: (groupId: number) => Promise<Group | undefined>
   readonly listGroups: (accountId?: number) => Promise<Group[]>
   readonly listMembers: (groupId: number) => Promise<Member[]>
-  /** Who shares a private chat with the account or is its friend, and has no block between them; the latest active first. */
-  readonly listPeers: (accountId: number, limit: number) => Promise<number[]>
-  /** Those of `ids` who share any chat with the account or are its friends, and have no block between them. */
-  readonly listKnown: (accountId: number, ids: readonly number[]) => Promise<number[]>
-  /** When each was last seen, or else made. */
-  readonly listLastSeen: (ids: readonly number[]) => Promise<Map<number, number>>
-  readonly saveLastSeen: (ids: readonly number[], time: number) => Promise<void>
   readonly findMember: (groupId: number, accountId: number) => Promise<Member | undefined>
   readonly changeGroup: (order: GroupOrder) => Promise<void>
 
@@ -312,7 +328,10 @@ export interface Store {
   readonly openCursor: (name: string) => Promise<number>
   readonly saveCursor: (name: string, eventId: number) => Promise<void>
 
-  readonly addSession: (session: Session) => Promise<void>
+  readonly addSession: (session: Omit<Session, 'cursor' | 'cursorAt'>) => Promise<void>
+  readonly saveSessionCursor: (cursor: SessionCursor) => Promise<void>
+  /** Says that a message has reached a device of a member; `read_seq` and what pongs confirm count too. */
+  readonly markDelivered: (chatId: number, accountId: number, seq: number) => Promise<void>
   readonly findSession: (id: string) => Promise<Session | undefined>
   /** False when `usedRefreshId` is not the current one: the token was used before. */
   readonly rotateSession: (

@@ -9,9 +9,9 @@ export interface Heartbeat {
 
 /**
  * One timer for all sockets. They take turns over the seconds of a period, so that thousands are not pinged at once.
- * `periodS`: seconds between two pings of one socket.
+ * `periodS`: seconds between two pings of one socket. `maxMissed`: pongs that may fail to come.
  */
-export function startHeartbeat(periodS = 30): Heartbeat {
+export function startHeartbeat(periodS = 30, maxMissed = 2): Heartbeat {
   const slots = Array.from({ length: periodS }, () => new Map<WebSocket, { missed: number; payload: () => string }>())
   let second = 0
   let next = 0
@@ -20,7 +20,7 @@ export function startHeartbeat(periodS = 30): Heartbeat {
     second = (second + 1) % periodS
     for (const [socket, state] of slots[second] ?? []) {
       if (socket.readyState !== WebSocket.OPEN) continue
-      if (state.missed >= 2) {
+      if (state.missed >= maxMissed) {
         socket.terminate()
         continue
       }

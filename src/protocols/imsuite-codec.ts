@@ -3,16 +3,22 @@ import type { CallParties, Signal } from '../core/signal.ts'
 import { encodeSignalWith, encodeWith, type Codec } from './codec.ts'
 import { encodeFrame, toChat, toMessage, toTimestamp, toUser } from './imsuite.ts'
 
+/** A codec that also says how frames look that are no event. */
+export interface ImSuiteCodec extends Codec {
+  /** A frame of the document as this profile writes it. */
+  readonly dress: (frame: string) => string
+}
+
 /** How a connection wants its frames (contract 2.0). */
 export interface ImSuiteCodecs {
   /** Exactly the document's types and keys. */
-  readonly base: Codec
+  readonly base: ImSuiteCodec
   /** The same with `x`, and the types of contract 2.15. */
-  readonly ext: Codec
+  readonly ext: ImSuiteCodec
   /** For clients that look for `data` where the document says `payload`. */
-  readonly data: Codec
+  readonly data: ImSuiteCodec
   /** For clients that know `{type:"message",data:Message}` only. */
-  readonly legacy: Codec
+  readonly legacy: ImSuiteCodec
 }
 
 /** All profiles share one encoding: what the extension adds comes after the bytes that base clients get. */
@@ -27,29 +33,32 @@ export function createImSuiteCodecs(): ImSuiteCodecs {
     return frame
   }
 
-  const renamed = (frame: string | undefined): string | undefined => frame?.replace('"payload":', '"data":')
+  const renamed = (frame: string | undefined): string | undefined => frame && rename(frame)
 
   return {
-    base: { name: 'imsuite', encodeEvent: encode, encodeSignal },
+    base: { name: 'imsuite', encodeEvent: encode, encodeSignal, dress: (frame) => frame },
     ext: {
       name: 'imsuite-ext',
+      dress: (frame) => frame,
       encodeEvent(event, viewerId) {
         const frame = encode(event, viewerId) ?? encodeMembership(event, viewerId)
         return frame && extend(frame, toExtension(event, viewerId))
       },
       encodeSignal(signal, viewerId) {
-        const frame = encodeSignal(signal, viewerId)
+        const frame = encodeSignal(signal, viewerId) ?? encodeExtSignal(signal, viewerId)
         const detail = signal.kind === 'call.ended' ? signal.data.detail : undefined
         return frame && detail !== undefined ? extend(frame, { detail }) : frame
       }
     },
     data: {
       name: 'imsuite-data',
+      dress: rename,
       encodeEvent: (event, viewerId) => renamed(encode(event, viewerId)),
       encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
     },
     legacy: {
       name: 'imsuite-legacy',
+      dress: rename,
       encodeEvent: (event, viewerId) =>
         event.kind === 'message.created'
           ? JSON.stringify({ type: 'message', data: toMessage(event.data.message) })
@@ -57,6 +66,11 @@ export function createImSuiteCodecs(): ImSuiteCodecs {
       encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
     }
   }
+}
+
+/** The payload holds no such key before its own: the type comes first. */
+function rename(frame: string): string {
+  return frame.replace('"payload":', '"data":')
 }
 
 /** Adds `x` to a frame whose other bytes stay as they are (contract 2.0). */
@@ -169,6 +183,7 @@ const toParties = ({ callId, fromId, toId }: CallParties) => ({ call_id: callId,
 
 /** What is not stored, in the document's words (contract 2.4). */
 const encodeSignal: (signal: Signal, viewerId: number) => string | undefined = encodeSignalWith<string>({
+  'message.delivered': null,
   'message.read': ({ time, data }) =>
     encodeFrame(
       'message.read',
@@ -235,3 +250,17 @@ const encodeSignal: (signal: Signal, viewerId: number) => string | undefined = e
       time
     )
 })
+
+const encodeExtSignal = ({ kind, time, data }: Signal, _viewerId: number): string | undefined =>
+  kind === 'message.delivered'
+    ? encodeFrame(
+        'message.delivered',
+        {
+          message_id: data.messageId,
+          chat_id: data.chatId,
+          delivered_to: data.accountId,
+          delivered_at: toTimestamp(time)
+        },
+        time
+      )
+    : undefined

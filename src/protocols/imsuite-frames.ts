@@ -8,9 +8,18 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['message.read', 'read_chat_message']
 ])
 
+/** The same for frames of the extension profile (contract 2.15). */
+const EXT_ACTIONS: ReadonlyMap<string, string> = new Map([
+  ['message.delivered', 'confirm_chat_message'],
+  ['presence.subscribe', 'subscribe_presence']
+])
+
 /** The call of an action that a frame is; undefined for frames that are none. */
-export function toCall({ type, payload, x }: ClientFrame): { action: string; params: object } | undefined {
-  const action = ACTIONS.get(type)
+export function toCall(
+  { type, payload, x }: ClientFrame,
+  isExt: boolean
+): { action: string; params: object } | undefined {
+  const action = ACTIONS.get(type) ?? (isExt ? EXT_ACTIONS.get(type) : undefined)
   if (action === undefined) return undefined
   const { client_msg_id, expected_rev } = x
   return {

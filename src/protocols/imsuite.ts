@@ -27,14 +27,14 @@ export interface ClientFrame {
  * Reads tolerantly (contract 2.0): `data` stands for `payload`, a missing payload is empty, unknown keys are ignored.
  * Throws `ActionError('invalid')`; its `field` is absent when the text was not even a JSON object.
  */
-export function decodeFrame(text: string): ClientFrame {
+export function decodeFrame(text: string, { isLenient = true } = {}): ClientFrame {
   const { type, payload, data, id, x } = parseObject(text)
   if (typeof type !== 'string') throw new ActionError('invalid', 'type: expected a string', { field: 'type' })
-  const body = payload ?? data ?? {}
+  const body = payload ?? (isLenient ? data : undefined) ?? {}
   if (!isObject(body)) throw new ActionError('invalid', 'payload: expected an object', { field: 'payload' })
   return {
     type,
-    payload: unifyKeys(body),
+    payload: isLenient ? unifyKeys(body) : body,
     id: typeof id === 'string' && id.length <= 64 ? id : undefined,
     x: isObject(x) ? x : {}
   }

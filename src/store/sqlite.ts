@@ -6,6 +6,7 @@ import type { Store } from '../core/store.ts'
 import { startCheckpointer } from './checkpointer.ts'
 import { migrate } from './migrations/index.ts'
 import { accountQueries } from './queries/accounts.ts'
+import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
 import { eventQueries } from './queries/events.ts'
 import { groupQueries } from './queries/groups.ts'
@@ -50,6 +51,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const messages = messageQueries(db, accounts, chats, events)
   const groups = groupQueries(db, accounts, chats, events)
   const peers = peerQueries(db)
+  const calls = callQueries(db)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
     'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
@@ -189,6 +191,13 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listAuthors: async (chatId, afterSeq, upToSeq, limit) => messages.listAuthors(chatId, afterSeq, upToSeq, limit),
     listAudience: async (chatId) => chats.audience(chatId),
 
+    beginCall: (draft) => write(() => calls.begin(draft)),
+    answerCall: (id, time) => write(() => calls.answer(id, time)),
+    endCall: (id, end) => write(() => calls.end(id, end)),
+    endAllCalls: (time) => write(() => calls.endAll(time)),
+    findCall: async (id) => calls.find(id),
+    listCalls: async (accountId, page) => calls.listOf(accountId, page),
+
     readEvents: async (accountId, afterId, limit) => events.readFor(accountId, afterId, limit),
     readChatEvents: async (accountId, chatId, afterEventSeq, limit) =>
       events.readOfChat(accountId, chatId, afterEventSeq, limit),
@@ -209,6 +218,8 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     saveCursor: (name, eventId) => write(() => events.saveCursor(name, eventId)),
 
     addSession: (session) => write(() => accounts.addSession(session)),
+    saveSessionCursor: (cursor) => write(() => accounts.saveSessionCursor(cursor)),
+    markDelivered: (chatId, accountId, seq) => write(() => messages.markDelivered(chatId, accountId, seq)),
     findSession: async (id) => accounts.findSession(id),
     rotateSession: (id, used, next, expiresAt) => write(() => accounts.rotateSession(id, used, next, expiresAt)),
     removeSession: (id) => write(() => accounts.removeSession(id)),

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ActionError } from '../../core/errors.ts'
 import type { AccountRef } from '../../core/event.ts'
-import type { Account, Friend, NewAccount, Session } from '../../core/store.ts'
+import type { Account, Friend, NewAccount, Session, SessionCursor } from '../../core/store.ts'
 
 interface AccountRow {
   id: number
@@ -50,6 +50,8 @@ export function accountQueries(db: DatabaseSync) {
   const insertSession = db.prepare(
     'insert into sessions(id, account_id, refresh_id, created_at, expires_at) values (?, ?, ?, ?, ?)'
   )
+  const saveSessionCursor = db.prepare('update sessions set cursor = ?, cursor_at = ? where id = ?')
+  const saveDelivered = db.prepare('update accounts set delivered_id = ? where id = ? and delivered_id < ?')
   const sessionById = db.prepare('select * from sessions where id = ?')
   const rotateSession = db.prepare('update sessions set refresh_id = ?, expires_at = ? where id = ? and refresh_id = ?')
   const deleteSession = db.prepare('delete from sessions where id = ?')
@@ -163,7 +165,7 @@ export function accountQueries(db: DatabaseSync) {
       return row && toFriend(row)
     },
 
-    addSession(session: Session): void {
+    addSession(session: Omit<Session, 'cursor' | 'cursorAt'>): void {
       // Signing in is the moment to clear what has expired: no timer, and no table without an end.
       deleteStaleSessions.run(session.createdAt)
       insertSession.run(session.id, session.accountId, session.refreshId, session.createdAt, session.expiresAt)
@@ -177,12 +179,19 @@ export function accountQueries(db: DatabaseSync) {
         accountId: row.account_id as number,
         refreshId: row.refresh_id as string,
         createdAt: row.created_at as number,
-        expiresAt: row.expires_at as number
+        expiresAt: row.expires_at as number,
+        cursor: (row.cursor as number | null) ?? undefined,
+        cursorAt: row.cursor_at as number
       }
     },
 
     rotateSession: (id: string, used: string, next: string, expiresAt: number) =>
       rotateSession.run(next, expiresAt, id, used).changes === 1,
+
+    saveSessionCursor({ sessionId, accountId, cursor, deliveredId, time }: SessionCursor): void {
+      if (sessionId !== undefined) saveSessionCursor.run(cursor, time, sessionId)
+      saveDelivered.run(deliveredId, accountId, deliveredId)
+    },
 
     removeSession(id: string): void {
       deleteSession.run(id)

@@ -11,6 +11,7 @@ interface ChatRow {
   low_id: number | null
   high_id: number | null
   is_channel: number
+  last_event_seq: number
   created_at: number
   updated_at: number
 }
@@ -133,6 +134,7 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
       const chats = rows.map((row) => ({
         chat: toRef(row),
         lastMessage: lastOf(row.id),
+        lastEventSeq: row.last_event_seq,
         unreadCount: (unread.get(row.id, row.read_seq, accountId) as { count: number }).count,
         createdAt: row.created_at,
         updatedAt: row.updated_at

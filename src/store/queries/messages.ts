@@ -68,6 +68,9 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
   const markRead = db.prepare(
     'update members set read_seq = max(read_seq, ?) where chat_id = ? and account_id = ? and read_seq < ?'
   )
+  const markDelivered = db.prepare(
+    'update members set delivered_seq = ? where chat_id = ? and account_id = ? and delivered_seq < ?'
+  )
   const readSeq = db.prepare('select read_seq from members where chat_id = ? and account_id = ?')
   const readStates = db.prepare(`
     select m.account_id, m.read_seq, max(m.read_seq, m.delivered_seq, coalesce((
@@ -192,6 +195,10 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
       const row = readSeq.get(chatId, accountId) as { read_seq: number } | undefined
       if (!row || markRead.run(seq, chatId, accountId, seq).changes === 0) return undefined
       return { before: row.read_seq }
+    },
+
+    markDelivered(chatId: number, accountId: number, seq: number): void {
+      markDelivered.run(seq, chatId, accountId, seq)
     },
 
     listReadStates: (chatId: number): ReadState[] =>
