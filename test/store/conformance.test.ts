@@ -1,10 +1,17 @@
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
+import type { Store } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
+import { callStoreSuite } from '../suites/call-store.ts'
 import { storeSuite } from '../suites/store.ts'
 
+const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
+  storeSuite(t, open)
+  t.test('calls', async (t) => callStoreSuite(t, open))
+}
+
 t.test('SQLite in memory', async (t) => {
-  storeSuite(t, async (t) => {
+  suite(t, async (t) => {
     const store = await openSqliteStore({ path: ':memory:' })
     t.teardown(() => store.close())
     return store
@@ -12,7 +19,7 @@ t.test('SQLite in memory', async (t) => {
 })
 
 t.test('SQLite on a file', async (t) => {
-  storeSuite(t, async (t) => {
+  suite(t, async (t) => {
     let close = async (): Promise<void> => {}
     // Asked for before the directory, so that the store is closed when the directory is removed.
     t.teardown(() => close())
