@@ -34,7 +34,9 @@ const Registration = Type.Object({
     })
   ),
   password: Text,
-  nickname: Type.Optional(OptionalName(64))
+  nickname: Type.Optional(OptionalName(64)),
+  invite: Type.Optional(Text),
+  invite_code: Type.Optional(Text)
 })
 
 const PasswordChange = Type.Object({
@@ -62,12 +64,18 @@ export async function imSuiteAuth(
   const validateRefresh = compileParams(Type.Object({ refresh_token: Type.Optional(Text) }))
 
   app.post('/api/auth/register', signIn, async (request, reply) => {
-    if (config.im.registration !== 'open') throw new ActionError('forbidden', 'registration is closed on this server')
-    const { phone, username, password, nickname } = validateRegistration(request.body) as Static<typeof Registration>
+    const { registration } = config.im
+    if (registration === 'closed') throw new ActionError('forbidden', 'registration is closed on this server')
+    const given = validateRegistration(request.body) as Static<typeof Registration>
+    const { phone, username, password, nickname, invite_code } = given
     if (phone === undefined && username === undefined)
       throw new ActionError('invalid', 'phone: expected a phone number or a username', { field: 'phone' })
     const name = username ?? `user_${phone}`
-    const account = await accounts.add({ kind: 'person', phone, username: name, nickname: nickname || name, password })
+    const invite = registration === 'invite' ? given.invite || invite_code : undefined
+    if (registration === 'invite' && !invite)
+      throw new ActionError('forbidden', 'invite: this server wants an invitation', { field: 'invite' })
+    const person = { kind: 'person', phone, username: name, nickname: nickname || name, password, invite } as const
+    const account = await accounts.add(person)
     return reply.code(201).send(toTokenAnswer(await sessions.open(account), account, now()))
   })
 

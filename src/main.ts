@@ -91,6 +91,9 @@ deskCommand(
   .option('--nickname <name>', 'what others see')
   .option('--phone <number>', 'phone number to sign in with')
   .option('--password-stdin', 'read the password from standard input (default: make one and print it)')
+deskCommand(user, 'invite', 'print a code with which one person may make an account', (open, _args, options) =>
+  desk.inviteUser(open, options)
+).option('--days <n>', 'how long it is good', toDays, 7)
 deskCommand(user, 'list', 'list the people', (open) => desk.listUsers(open))
 deskCommand(
   user,
@@ -133,6 +136,12 @@ function toId(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id < 10_001)
     throw new InvalidArgumentError('expected an id, a number from 10001')
   return id
+}
+
+function toDays(text: string): number {
+  const days = Number(text)
+  if (!/^\d+$/.test(text) || days < 1 || days > 365) throw new InvalidArgumentError('expected a number from 1 to 365')
+  return days
 }
 
 function toSwitch(text: string): boolean {

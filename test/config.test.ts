@@ -1040,11 +1040,6 @@ void t.test('what this version does not do yet is refused', async (t) => {
       `LACTEA_NATS_URL: data.nats ${message}; leave it out to run a single node`
     ],
     [
-      'invitations',
-      { file: 'im: { registration: invite }' },
-      `lactea.yaml:1: im.registration invite ${message}; use open or closed`
-    ],
-    [
       'links to maim',
       { file: bot('maim: [{ url: "ws://a/", token: CANARY }]') },
       `lactea.yaml:3: bots[0].maim ${message}; leave it out`

@@ -85,6 +85,14 @@ export async function addUser(
   return `user ${user.id} (${username})${password === undefined ? `\npassword, shown this once: ${secret}` : ''}`
 }
 
+const DAY_S = 24 * 3600
+
+export async function inviteUser({ accounts }: Desk, { days }: { days: number }): Promise<string> {
+  const code = createToken().slice(0, 16)
+  const expiresAt = await accounts.invite(code, days * DAY_S)
+  return `invitation for one account, good until ${new Date(expiresAt * 1000).toISOString()}, shown this once: ${code}`
+}
+
 export async function listUsers({ store }: Desk): Promise<string> {
   const users = await store.listAccounts('person')
   return toTable(

@@ -25,7 +25,6 @@ export const notYet: Record<string, Refusal> = {
   },
   'data.database': { instead: 'leave it out to use the embedded SQLite' },
   'data.nats': { instead: 'leave it out to run a single node' },
-  'im.registration': { value: 'invite', accepts: isNot('invite'), instead: 'use open or closed' },
   'bots[].webhooks[].format': v1,
   'bots[].reverse_ws[].format': v1,
   'bots[].maim': { accepts: isEmptyList, instead: 'leave it out' },

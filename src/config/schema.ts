@@ -128,7 +128,11 @@ const Storage = section(
 
 const Im = section(
   {
-    registration: choice(['open', 'invite', 'closed'], 'Who may make an account.', { default: 'open' }),
+    registration: choice(
+      ['open', 'invite', 'closed'],
+      'Who may make an account: everybody, who has an invitation (`lactea user invite`), or nobody.',
+      { default: 'open' }
+    ),
     jwt_secret: secret(
       'Key that signs session tokens; generated and kept in the data directory when left out.',
       'secret'

@@ -26,8 +26,14 @@ export interface PasswordChange {
 /** Accounts, their secrets and their friends. Every method throws `ActionError` to refuse. */
 export interface Accounts {
   readonly add: (
-    account: Omit<NewAccount, 'passwordHash' | 'createdAt'> & { readonly password?: string | undefined }
+    account: Omit<NewAccount, 'passwordHash' | 'invite' | 'createdAt'> & {
+      readonly password?: string | undefined
+      /** The code of the invitation that pays for the account. */
+      readonly invite?: string | undefined
+    }
   ) => Promise<Account>
+  /** Lets whoever has the code make one account within so many seconds; gives when that ends. Only its digest is kept. */
+  readonly invite: (code: string, lifeS: number) => Promise<number>
   /** Not found and switched off are the same to whoever asks. */
   readonly get: (id: number) => Promise<Account>
   /** Undefined when the name is unknown or the password is wrong; takes as long in both cases. */
@@ -75,9 +81,21 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
   return {
     get,
 
-    async add({ password, ...account }) {
+    async add({ password, invite, ...account }) {
       const passwordHash = password === undefined ? undefined : await hashOf(password)
-      return store.addAccount({ ...account, passwordHash, createdAt: now() })
+      return store.addAccount({
+        ...account,
+        passwordHash,
+        invite: invite === undefined ? undefined : digest(invite),
+        createdAt: now()
+      })
+    },
+
+    async invite(code, lifeS) {
+      const createdAt = now()
+      const expiresAt = createdAt + lifeS
+      await store.addInvite({ digest: digest(code), createdAt, expiresAt })
+      return expiresAt
     },
 
     async signIn({ username, phone, password }) {

@@ -24,7 +24,16 @@ export interface NewAccount {
   readonly username?: string | undefined
   readonly phone?: string | undefined
   readonly passwordHash?: string | undefined
+  /** Digest of the invitation that is used up by making the account; refused (`forbidden`) when it does not count. */
+  readonly invite?: Uint8Array | undefined
   readonly createdAt: number
+}
+
+/** The right to make one account. */
+export interface Invite {
+  readonly digest: Uint8Array
+  readonly createdAt: number
+  readonly expiresAt: number
 }
 
 /** Who somebody is to a foreign issuer of tokens. */
@@ -231,6 +240,7 @@ export interface Store extends CallStore {
   readonly findAccountByToken: (digest: Uint8Array) => Promise<Account | undefined>
   readonly listAccounts: (kind: 'person' | 'bot') => Promise<Account[]>
   readonly addAccount: (account: NewAccount) => Promise<Account>
+  readonly addInvite: (invite: Invite) => Promise<void>
   /** The person that the identity stands for; made when it is seen for the first time, once even when two ask. */
   readonly findOrAddIdentity: (identity: Identity) => Promise<Account>
   readonly setNickname: (id: number, nickname: string) => Promise<void>

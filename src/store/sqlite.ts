@@ -11,6 +11,7 @@ import { chatQueries } from './queries/chats.ts'
 import { eventQueries } from './queries/events.ts'
 import { groupQueries } from './queries/groups.ts'
 import { identityQueries } from './queries/identities.ts'
+import { inviteQueries } from './queries/invites.ts'
 import { messageQueries } from './queries/messages.ts'
 import { peerQueries } from './queries/peers.ts'
 import { isBusy } from './result-codes.ts'
@@ -46,6 +47,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
 
   const accounts = accountQueries(db)
   const identities = identityQueries(db, accounts)
+  const invites = inviteQueries(db)
   const chats = chatQueries(db, accounts)
   const events = eventQueries(db, accounts, chats)
   const messages = messageQueries(db, accounts, chats, events)
@@ -141,7 +143,12 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     findAccountByLogin: async (login) => accounts.findByLogin(login),
     findAccountByToken: async (digest) => accounts.findByToken(digest),
     listAccounts: async (kind) => accounts.list(kind),
-    addAccount: (account) => write(() => accounts.add(account)),
+    addAccount: (account) =>
+      write(() => {
+        const { invite, createdAt } = account
+        return invite ? invites.spend(invite, createdAt, () => accounts.add(account)) : accounts.add(account)
+      }),
+    addInvite: (invite) => write(() => invites.add(invite)),
     findOrAddIdentity: async (identity) => identities.find(identity) ?? write(() => identities.findOrAdd(identity)),
     setNickname: (id, nickname) =>
       write(() => {

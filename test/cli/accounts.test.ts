@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { text, world } from '../helpers/app.ts'
 import { makeDirectory } from '../helpers/directory.ts'
@@ -144,6 +146,26 @@ void t.test('lactea user', async (t) => {
   })
 })
 
+void t.test('lactea user invite prints a code that lets one person in, and is kept as a digest', async (t) => {
+  const { cwd, lactea } = atDirectory(t, { im: { registration: 'invite' } })
+  const { code: exit, stdout } = await lactea('user', 'invite', '--days', '1')
+  const [, until = '', code = ''] =
+    /^invitation for one account, good until (\S+), shown this once: ([\w-]{16})\n$/.exec(stdout) ?? []
+  const hours = (Date.parse(until) - Date.now()) / 3_600_000
+  t.ok(exit === 0 && hours > 23.9 && hours <= 24, `${stdout} is ${hours} h from now`)
+  const later = /good until (\S+),/.exec((await lactea('user', 'invite')).stdout)?.[1] ?? ''
+  t.ok(Math.abs(Date.parse(later) - Date.parse(until) - 6 * 86_400_000) < 60_000, 'seven days when nothing is said')
+  t.notOk(readFileSync(join(cwd, 'data', 'lactea.db')).includes(code), 'the database does not hold it')
+
+  const service = await startService(t, cwd)
+  const register = async (username: string): Promise<number> => {
+    const body = JSON.stringify({ username, password: 'secret-1', invite: code })
+    const headers = { 'content-type': 'application/json' }
+    return (await fetch(`${service.url}/api/auth/register`, { method: 'POST', headers, body })).status
+  }
+  t.strictSame([await register('alice'), await register('bob')], [201, 403])
+})
+
 void t.test('lactea group', async (t) => {
   const { cwd, lactea, lacteaWith } = atDirectory(t)
   const bot = tokenIn(await lactea('bot', 'add'))
@@ -195,6 +217,8 @@ void t.test('what cannot be done is said in a sentence, with exit code 1', async
     [['user', 'add', 'bob', '--password-stdin'], /a password has at least 6 characters/, 'short'],
     [['user', 'password', 'nobody'], /^there is no user nobody$/],
     [['user', 'admin', 'alice', 'yes'], /expected on or off/],
+    [['user', 'invite', '--days', '0'], /expected a number from 1 to 365/],
+    [['user', 'invite', '--days', 'many'], /expected a number from 1 to 365/],
     [['user', 'admin', 'nobody', 'on'], /^there is no user nobody$/],
     [['user', 'remove', '10001'], /^there is no user 10001$/],
     [['group', 'add', 'G'], /required option '--owner <id>'/],

@@ -74,6 +74,52 @@ void t.test('POST /api/auth/register', async (t) => {
   })
 })
 
+void t.test('POST /api/auth/register with invitations', async (t) => {
+  const config = { ...ROOMY, im: { registration: 'invite' } }
+  const join = (app: Running, username: string, more: object = {}): Promise<Answer> =>
+    ask(app, 'POST', '/api/auth/register', { body: { username, password: 'secret1', ...more } })
+
+  t.test('makes one account for each, under either name of the field', async (t) => {
+    const app = await startApp(t, { config })
+    const { accounts } = app.lactea.gateway
+    for (const code of ['code-one', 'code-two']) await accounts.invite(code, 3600)
+    t.match(await join(app, 'bob', { invite: 'code-one' }), { status: 201, body: { user: { username: 'bob' } } })
+    t.equal((await join(app, 'carol', { invite_code: 'code-two' })).status, 201)
+    t.equal((await logIn(app, { username: 'bob', password: 'secret1' })).status, 200)
+    for (const invite of ['code-one', 'code-two']) t.equal((await join(app, 'dave', { invite })).status, 403)
+  })
+
+  t.test('makes one account when two come with one at once', async (t) => {
+    const app = await startApp(t, { config })
+    await app.lactea.gateway.accounts.invite('code-one', 3600)
+    const names = ['bob', 'carol', 'dave', 'erin']
+    const answers = await Promise.all(names.map((name) => join(app, name, { invite: 'code-one' })))
+    t.strictSame(answers.map(({ status }) => String(status)).toSorted(), ['201', '403', '403', '403'])
+    t.equal((await app.lactea.gateway.store.listAccounts('person')).length, 2)
+  })
+
+  t.test('refuses who has none that counts, and says so', async (t) => {
+    const app = await startApp(t, { config })
+    await app.lactea.gateway.accounts.invite('too-old', 0)
+    const refusal = { success: false, code: 'FORBIDDEN', details: { field: 'invite' } }
+    for (const more of [{}, { invite: '' }, { invite: null }])
+      t.match(await join(app, 'bob', more), { status: 403, body: { ...refusal, error: /wants an invitation/ } })
+    for (const invite of ['made up', 'too-old'])
+      t.match(await join(app, 'bob', { invite }), { status: 403, body: { ...refusal, error: /unknown, was used/ } })
+    t.match(await join(app, 'b', { invite: 'made up' }), { status: 400, body: { details: { field: 'username' } } })
+  })
+
+  t.test('is kept for later by a taken name, and by a server that wants none', async (t) => {
+    const app = await startApp(t, { config })
+    await app.lactea.gateway.accounts.invite('code-one', 3600)
+    t.equal((await join(app, 'alice', { invite: 'code-one' })).status, 400)
+    t.equal((await join(app, 'bob', { invite: 'code-one' })).status, 201)
+
+    const open = await startApp(t, { config: ROOMY })
+    t.equal((await join(open, 'bob', { invite: 'made up' })).status, 201)
+  })
+})
+
 void t.test('POST /api/auth/login', async (t) => {
   const person = { id: 10011, kind: 'person', username: 'alice', phone: '+4912345', password: 'alice-secret' }
   const config = { ...ROOMY, provision: { accounts: [person] } }

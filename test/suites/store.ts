@@ -220,6 +220,46 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
     })
   })
 
+  t.test('invitations', async (t) => {
+    const invite = { digest: digest(1), createdAt: NOW, expiresAt: NOW + 100 }
+    const join = (store: Store, more: object = {}): Promise<string> =>
+      refusal(addAccount(store, { invite: digest(1), createdAt: NOW, ...more }))
+
+    t.test('are good for one account, even when twenty come with one at once', async (t) => {
+      const store = await open(t)
+      await store.addInvite(invite)
+      const ends = await Promise.all(Array.from({ length: 20 }, () => join(store)))
+      t.strictSame(ends, ['accepted', ...Array<string>(19).fill('forbidden')])
+      t.equal((await store.listAccounts('person')).length, 1)
+      t.equal(await refusal(addAccount(store)), 'accepted', 'who needs none is not asked for one')
+    })
+
+    t.test('are not used up by an account that is not made', async (t) => {
+      const store = await open(t)
+      await addAccount(store, { username: 'alice' })
+      await store.addInvite(invite)
+      t.equal(await join(store, { username: 'alice' }), 'conflict')
+      t.equal(await join(store, { username: 'bob' }), 'accepted')
+    })
+
+    t.test('do not tell whoever has none which names are taken', async (t) => {
+      const store = await open(t)
+      await addAccount(store, { username: 'alice' })
+      t.equal(await join(store, { username: 'alice' }), 'forbidden')
+    })
+
+    t.test('end', async (t) => {
+      const store = await open(t)
+      await store.addInvite(invite)
+      await store.addInvite({ ...invite, digest: digest(2) })
+      t.equal(await join(store, { createdAt: NOW + 100 }), 'forbidden')
+      t.equal(await join(store, { createdAt: NOW + 99 }), 'accepted')
+      await store.addInvite({ digest: digest(3), createdAt: NOW + 100, expiresAt: NOW + 200 })
+      t.equal(await join(store, { invite: digest(2) }), 'forbidden', 'the ended ones are gone')
+      t.equal(await join(store, { invite: digest(3), createdAt: NOW + 100 }), 'accepted')
+    })
+  })
+
   t.test('friendships', async (t) => {
     t.test('are seen from both sides, once', async (t) => {
       const store = await open(t)
