@@ -433,7 +433,7 @@ export async function imSuiteSocket(
   const epoch = await openEpoch(gateway)
   app.decorateRequest('signed', null)
   const unsubscribe = sessions.onEnd((sessionId) => {
-    for (const seat of [...seats.values()]) {
+    for (const seat of seats.values()) {
       if (seat.signed.sessionId === sessionId) end(seat, 'session_revoked', CLOSE.signedOut)
     }
   })
