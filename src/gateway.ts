@@ -13,6 +13,7 @@ import { createPresence, type Presence } from './core/presence.ts'
 import { createReceipts } from './core/receipts.ts'
 import type { Signal } from './core/signal.ts'
 import type { Store } from './core/store.ts'
+import { createTyping } from './core/typing.ts'
 import type { Logger } from './log.ts'
 import { startHeartbeat, type Heartbeat } from './net/heartbeat.ts'
 import { createHub, type Hub } from './net/hub.ts'
@@ -88,19 +89,30 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     intervalMs: limits.im_presence_interval,
     audience: limits.im_presence_audience
   })
+  const typing = createTyping({
+    store,
+    chats,
+    devices,
+    clock,
+    tell,
+    onError,
+    ttlMs: limits.im_typing_ttl,
+    maxOnline: limits.im_typing_members
+  })
   const allowances = createAllowances<AllowanceName>(
     {
       send: { perSecond: limits.im_message_rate, burst: limits.im_message_burst },
       chat: { perSecond: limits.im_chat_rate, burst: limits.im_chat_rate },
       read: { perSecond: limits.im_read_rate, burst: limits.im_read_burst },
       typing: { perSecond: 2, burst: 10 },
+      watch: { perSecond: 1, burst: 5 },
       offer: { perSecond: 1 / 3, burst: limits.im_offer_burst }
     },
     clock
   )
   const dispatcher = createDispatcher({
     actions,
-    context: { accounts, chats, groups, store, receipts, presence, allowances },
+    context: { accounts, chats, groups, store, receipts, presence, typing, allowances },
     ...bugs
   })
   const heartbeat = startHeartbeat()
@@ -125,6 +137,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       heartbeat.stop()
       receipts.close()
+      typing.close()
       await presence.close()
       hub.close()
       unsubscribe()

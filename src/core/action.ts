@@ -7,6 +7,7 @@ import type { Groups } from './groups.ts'
 import type { Presence } from './presence.ts'
 import type { Receipts } from './receipts.ts'
 import type { Account, Store } from './store.ts'
+import type { Typing } from './typing.ts'
 
 /** On whose behalf an action runs. The door has made sure of it. */
 export interface Caller {
@@ -16,7 +17,7 @@ export interface Caller {
 }
 
 /** What people may do only so often. */
-export type AllowanceName = 'send' | 'chat' | 'read' | 'typing' | 'offer'
+export type AllowanceName = 'send' | 'chat' | 'read' | 'typing' | 'watch' | 'offer'
 
 export interface ActionContext {
   readonly caller: Account
@@ -27,6 +28,7 @@ export interface ActionContext {
   readonly groups: Groups
   readonly receipts: Receipts
   readonly presence: Presence
+  readonly typing: Typing
   readonly allowances: Allowances<AllowanceName>
   readonly store: Store
 }

@@ -193,7 +193,8 @@ function isSameText(before: readonly Segment[], after: readonly Segment[]): bool
   return before.length === after.length && toPlainText(before) === toPlainText(after)
 }
 
-function checkMaySpeak(speaker: Speaker, now: number): void {
+/** Throws when the account may not speak in the chat at this time, in Unix seconds. */
+export function checkMaySpeak(speaker: Speaker, now: number): void {
   const { kind, role, mutedUntil, isGroupMuted } = speaker
   if (speaker.isPeerDisabled) throw new ActionError('not_found', 'the account you write to does not exist any more')
   // Not said by whom: who is blocked need not know.

@@ -258,9 +258,9 @@ export interface Store extends CallStore {
   readonly listFriends: (accountId: number) => Promise<Friend[]>
   readonly findFriend: (accountId: number, friendId: number) => Promise<Friend | undefined>
   readonly shareGroup: (a: number, b: number) => Promise<boolean>
-  /** Who shares a private chat with the account or is its friend, and has no block between them; the latest active first. */
+  /** Who shares a private chat with the account or has the other in a list of contacts, on either side, and has no block between them; the latest active first. */
   readonly listPeers: (accountId: number, limit: number) => Promise<number[]>
-  /** Those of `ids` who share any chat with the account or are its friends, and have no block between them. */
+  /** Those of `ids` who share any chat with the account or are connected by a list of contacts, and have no block between them. */
   readonly listKnown: (accountId: number, ids: readonly number[]) => Promise<number[]>
   /** When each was last seen, or else made. */
   readonly listLastSeen: (ids: readonly number[]) => Promise<Map<number, number>>
@@ -312,6 +312,8 @@ export interface Store extends CallStore {
   readonly listAudience: (chatId: number) => Promise<readonly number[]>
 
   /** What the account may see of the log after this id, in order. `readTo` is how far the log was read, even if nothing was for it. */
+  /** What decides whether the account may speak now; undefined when it is not in the chat. */
+  readonly findSpeaker: (chatId: number, accountId: number) => Promise<Speaker | undefined>
   readonly readEvents: (
     accountId: number,
     afterId: number,

@@ -5,7 +5,9 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['message.send', 'send_chat_message'],
   ['message.edit', 'edit_chat_message'],
   ['message.delete', 'delete_chat_message'],
-  ['message.read', 'read_chat_message']
+  ['message.read', 'read_chat_message'],
+  ['typing', 'set_typing'],
+  ['presence', 'set_presence']
 ])
 
 /** The same for frames of the extension profile (contract 2.15). */

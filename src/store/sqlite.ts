@@ -207,6 +207,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
 
     readEvents: async (accountId, afterId, limit) => events.readFor(accountId, afterId, limit),
     readChatEvents: async (accountId, chatId, afterEventSeq, limit) =>
+    findSpeaker: async (chatId, accountId) => messages.findSpeaker(chatId, accountId),
       events.readOfChat(accountId, chatId, afterEventSeq, limit),
     readMissed: async (accountId, afterId, limits) => events.readMissed(accountId, afterId, limits),
     lastEventId: async () => events.lastId(),

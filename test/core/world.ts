@@ -13,6 +13,7 @@ import { createReceipts, type Receipts } from '../../src/core/receipts.ts'
 import type { DraftSegment } from '../../src/core/segment.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import type { Message, Store } from '../../src/core/store.ts'
+import { createTyping, type Typing } from '../../src/core/typing.ts'
 import { digestToken, passwords } from '../../src/secrets.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { createTestClock, type TestClock } from '../helpers/clock.ts'
@@ -40,6 +41,7 @@ export interface World {
   /** Nobody is connected until a test adds a device. */
   readonly devices: Devices
   readonly presence: Presence
+  readonly typing: Typing
   readonly allowances: Allowances<AllowanceName>
   /** Drives what waits (receipts and the like); the time of messages is set by `setTime`. */
   readonly clock: TestClock
@@ -81,12 +83,13 @@ export async function openWorld(t: Test): Promise<World> {
     intervalMs: 5000,
     audience: 500
   })
+  const typing = createTyping({ store, chats, devices, clock, tell, onError, ttlMs: 30_000, maxOnline: 4 })
   const plenty = { perSecond: 1000, burst: 1000 }
   const allowances = createAllowances<AllowanceName>(
-    { send: plenty, chat: plenty, read: plenty, typing: plenty, offer: plenty },
+    { send: plenty, chat: plenty, read: plenty, typing: plenty, watch: plenty, offer: plenty },
     clock
   )
-  const context = { accounts, chats, groups, store, receipts, presence, allowances }
+  const context = { accounts, chats, groups, store, receipts, presence, typing, allowances }
   const dispatcher = createDispatcher({
     actions,
     context,

@@ -9,7 +9,8 @@ import type {
   MessagePage,
   ReadState,
   RecallOrder,
-  Revision
+  Revision,
+  Speaker
 } from '../../core/store.ts'
 import type { Role } from '../../core/event.ts'
 import type { Emit } from '../writer.ts'
@@ -104,25 +105,33 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
     return { type: 'reply', seq: row.seq, messageId: row.id, senderId: row.sender_id, time: row.time }
   }
 
+  function findSpeaker(chatId: number, accountId: number): Speaker | undefined {
+    const row = speaker.get(accountId, chatId) as SpeakerRow | undefined
+    if (!row) return undefined
+    return {
+      kind: row.kind,
+      role: row.role,
+      mutedUntil: row.muted_until,
+      isGroupMuted: row.is_muted === 1,
+      isPeerDisabled: row.is_peer_disabled === 1,
+      isBlocked: row.is_blocked === 1,
+      isChannel: row.is_channel === 1
+    }
+  }
+
   return {
+    findSpeaker,
+
     append(draft: MessageDraft, emit: Emit): Appended {
       const { chatId, senderId, time, clientId } = draft
-      const row = speaker.get(senderId, chatId) as SpeakerRow | undefined
+      const row = findSpeaker(chatId, senderId)
       // One answer for a chat that is not there and one that is not theirs: nobody learns which chats exist.
       if (!row && ban.get(chatId, senderId))
         throw new ActionError('forbidden', 'you are banned from this chat', { cause: 'banned' })
       if (!row) throw new ActionError('not_found', `chat ${chatId} does not exist or account ${senderId} is not in it`)
       const known = clientId === undefined ? undefined : byClientId.get(chatId, senderId, clientId)
       if (known) return { message: toMessage(known as unknown as MessageRow), isDuplicate: true }
-      draft.check({
-        kind: row.kind,
-        role: row.role,
-        mutedUntil: row.muted_until,
-        isGroupMuted: row.is_muted === 1,
-        isPeerDisabled: row.is_peer_disabled === 1,
-        isBlocked: row.is_blocked === 1,
-        isChannel: row.is_channel === 1
-      })
+      draft.check(row)
       const segments = draft.segments.map((segment) => resolve(chatId, segment))
 
       const { last_seq: seq, last_event_seq: eventSeq } = advance.get(time, chatId) as {

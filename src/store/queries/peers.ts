@@ -11,6 +11,8 @@ export function peerQueries(db: DatabaseSync) {
       from members m join chats c on c.id = m.chat_id where m.account_id = :self and c.kind = 'private'
       union all
       select f.friend_id, f.created_at from friendships f where f.account_id = :self
+      union all
+      select f.account_id, f.created_at from friendships f where f.friend_id = :self
     ) p join accounts a on a.id = p.id
     where a.disabled_at is null and not ${isBlocked('p.id')}
     group by p.id order by at desc, p.id limit :limit`)
@@ -18,6 +20,7 @@ export function peerQueries(db: DatabaseSync) {
     select a.id from json_each(:ids) j join accounts a on a.id = j.value
     where a.id <> :self and a.disabled_at is null and not ${isBlocked('a.id')} and (
       exists(select 1 from friendships f where f.account_id = :self and f.friend_id = a.id)
+      or exists(select 1 from friendships f where f.account_id = a.id and f.friend_id = :self)
       or exists(select 1 from members m join members o on o.chat_id = m.chat_id and o.account_id = a.id where m.account_id = :self)
     ) group by a.id order by min(j.key)`)
   const lastSeen = db.prepare(
