@@ -306,7 +306,7 @@ void t.test('PUT /api/users/me/password', async (t) => {
   const change = (app: Running, token: string, old_password: unknown, new_password: unknown): Promise<Answer> =>
     ask(app, 'PUT', '/api/users/me/password', { token, body: { old_password, new_password } })
 
-  t.test('changes it, ends the other sessions with their sockets and tickets, and goes on with this one', async (t) => {
+  t.test('changes it, ends the other sessions with their sockets, and goes on with this one', async (t) => {
     const app = await startApp(t, { config: ROOMY })
     const [phone, desk] = [await tokensOf(app), await tokensOf(app)]
     const stays = await openSocket(t, `${app.ws}/ws?token=${phone.token}`)
@@ -365,6 +365,17 @@ void t.test('POST /api/auth/ws-ticket gives a ticket that opens the door once', 
   t.strictSame(body, { success: true, ticket, expires_in: 30, data: { ticket, expires_in: 30 } })
   t.not((await ask(app, 'POST', '/api/auth/ws-ticket', { token })).body.ticket, ticket)
   t.equal((await ask(app, 'POST', '/api/auth/ws-ticket')).status, 401)
+
+  const socket = await openSocket(t, `${app.ws}/ws?ticket=${ticket}`)
+  t.match(await socket.next(), { type: 'connect', payload: { user_id: 10011 } })
+  const again = await openSocket(t, `${app.ws}/ws?ticket=${ticket}`)
+  t.match(await again.next(), { type: 'error', payload: { details: { reason: '票据无效或已被使用' } } })
+  t.strictSame(await again.closed, { code: 1008, reason: 'Authentication failed' })
+
+  const late = (await ask(app, 'POST', '/api/auth/ws-ticket', { token })).body.ticket
+  await ask(app, 'POST', '/api/auth/logout', { token })
+  const left = await openSocket(t, `${app.ws}/ws?ticket=${late}`)
+  t.match(await left.next(), { type: 'error', payload: { details: { reason: '会话已结束' } } })
 })
 
 void t.test('who prefers English is refused in English', async (t) => {
@@ -442,6 +453,20 @@ void t.test('tokens', async (t) => {
     t.equal((await ask(app, 'GET', '/api/users/me', { token: fresh })).status, 200, 'a clock 30 s ahead of ours')
   })
 
+  t.test('of another IM-Suite server are refused where they are not wanted', async (t) => {
+    const im = { jwt_secret: SECRET, accept_untyped_tokens: false }
+    const app = await startApp(t, { config: { ...ROOMY, im } })
+    t.match(await ask(app, 'GET', '/api/users/me', { token: await craft() }), {
+      status: 401,
+      body: { error: '令牌无效' }
+    })
+    t.equal(
+      (await ask(app, 'GET', '/api/users/me', { token: (await tokensOf(app)).token })).status,
+      200,
+      'our own count'
+    )
+  })
+
   t.test('that do not hold are refused at every door', async (t) => {
     const app = await startWithSecret(t)
     const own = await tokensOf(app)
@@ -456,6 +481,7 @@ void t.test('tokens', async (t) => {
       ['of a user whose id is text', await craft({ more: { user_id: '10011' } }), '令牌无效'],
       ['of a bot, from another server', await craft({ more: { user_id: 10001 } }), '令牌无效'],
       ['of a session that was never opened', await craft({ more: { typ: 'access', sid: randomUUID() } }), '会话已结束'],
+      ['of our type without a session', await craft({ more: { typ: 'access' } }), '令牌无效'],
       ['of an unknown type', await craft({ more: { typ: 'id' } }), '令牌无效'],
       ['cut short', own.token.slice(0, -2), '令牌无效'],
       ['no JWT at all', 'nonsense', '令牌无效']
