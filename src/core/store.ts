@@ -271,6 +271,8 @@ export interface Store extends CallStore {
   readonly openPrivateChat: (a: number, b: number, time: number) => Promise<number>
   readonly findChat: (chatId: number) => Promise<ChatRef | undefined>
   readonly isMember: (chatId: number, accountId: number) => Promise<boolean>
+  /** What decides whether the account may speak now; undefined when it is not in the chat. */
+  readonly findSpeaker: (chatId: number, accountId: number) => Promise<Speaker | undefined>
   readonly listChats: (
     accountId: number,
     page: { offset: number; limit: number }
@@ -312,8 +314,6 @@ export interface Store extends CallStore {
   readonly listAudience: (chatId: number) => Promise<readonly number[]>
 
   /** What the account may see of the log after this id, in order. `readTo` is how far the log was read, even if nothing was for it. */
-  /** What decides whether the account may speak now; undefined when it is not in the chat. */
-  readonly findSpeaker: (chatId: number, accountId: number) => Promise<Speaker | undefined>
   readonly readEvents: (
     accountId: number,
     afterId: number,

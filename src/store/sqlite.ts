@@ -175,6 +175,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     openPrivateChat: (a, b, time) => write(() => chats.openPrivate(a, b, time)),
     findChat: async (id) => chats.ref(id),
     isMember: async (chatId, accountId) => chats.isMember(chatId, accountId),
+    findSpeaker: async (chatId, accountId) => messages.findSpeaker(chatId, accountId),
     listChats: async (accountId, page) => chats.listOf(accountId, page),
 
     addGroup: (group) => write(() => groups.add(group)),
@@ -207,7 +208,6 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
 
     readEvents: async (accountId, afterId, limit) => events.readFor(accountId, afterId, limit),
     readChatEvents: async (accountId, chatId, afterEventSeq, limit) =>
-    findSpeaker: async (chatId, accountId) => messages.findSpeaker(chatId, accountId),
       events.readOfChat(accountId, chatId, afterEventSeq, limit),
     readMissed: async (accountId, afterId, limits) => events.readMissed(accountId, afterId, limits),
     lastEventId: async () => events.lastId(),

@@ -34,10 +34,10 @@ create table revisions(
 create unique index events_position on events(chat_id, event_seq);
 
 alter table friendships add column is_muted integer not null default 0;
-
-create table blocks(
 -- Who has an account in their list hears whether it is there.
 create index friendships_friend on friendships(friend_id);
+
+create table blocks(
   account_id integer not null references accounts(id),
   blocked_id integer not null references accounts(id),
   created_at integer not null,
