@@ -42,7 +42,7 @@ export interface MediaFile {
 export type DraftSegment =
   | Exclude<Segment, { type: 'mention' | 'reply' | 'media' }>
   /** One of the sender's own files, or one that they may see; or, without `fileId`, an address elsewhere. */
-  | { readonly type: 'media'; readonly kind: MediaKind; readonly fileId: number; readonly name?: string }
+  | { readonly type: 'media'; readonly kind: MediaKind; readonly fileId: number }
   | { readonly type: 'media'; readonly kind: MediaKind; readonly file: MediaFile }
   | { readonly type: 'mention'; readonly accountId: number }
   /** The quoted message by its seq in the same chat, or by its global id. */
@@ -59,7 +59,7 @@ function plainText(segment: Segment): string {
   if (segment.type === 'mention') return `@${segment.name || segment.accountId}`
   if (segment.type === 'mention_all') return '@all'
   if (segment.type === 'face') return `[face ${segment.faceId}]`
-  if (segment.type === 'media') return `[${segment.kind}]`
+  if (segment.type === 'media') return segment.kind === 'file' ? `[file ${segment.file.name}]` : `[${segment.kind}]`
   return ''
 }
 

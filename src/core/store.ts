@@ -246,6 +246,26 @@ export interface Store extends CallStore {
   readonly setNickname: (id: number, nickname: string) => Promise<void>
   readonly findPasswordHash: (id: number) => Promise<string | undefined>
   /** Ends the account's sessions but the one to keep, and gives the ids of those that ended. */
+/** One upload of bytes that are kept elsewhere, under their digest. */
+export interface StoredFile {
+  /** Never given twice. */
+  readonly id: number
+  readonly ownerId: number
+  /** In hexadecimal. */
+  readonly sha256: string
+  readonly name: string
+  readonly mime: string
+  /** Bytes. */
+  readonly size: number
+  /** 0 when unknown, as height (pixels) and durationS. */
+  readonly width: number
+  readonly height: number
+  readonly durationS: number
+  readonly createdAt: number
+}
+
+export type NewFile = Omit<StoredFile, 'id'>
+
   readonly setPassword: (id: number, passwordHash: string, keptSessionId?: string) => Promise<string[]>
   readonly setAdmin: (id: number, isAdmin: boolean) => Promise<void>
   /** Switches the account off: its tokens and sessions end, its messages stay. */
@@ -363,3 +383,17 @@ export interface Store extends CallStore {
   /** Writes what waits, then ends; a second call waits for the same end. */
   readonly close: () => Promise<void>
 }
+  /** These bytes are about to be kept: until a file has them they count as loose. */
+  readonly expectContent: (sha256: string) => Promise<void>
+  readonly addFile: (file: NewFile) => Promise<StoredFile>
+  readonly findFile: (id: number) => Promise<StoredFile | undefined>
+  /** Whether it is in a message, not recalled, of a chat that the account is in. */
+  readonly isFileShownTo: (fileId: number, accountId: number) => Promise<boolean>
+  /** False when a message shows it: then it stays. */
+  readonly removeFile: (id: number) => Promise<boolean>
+  /** Contents that lost their last file, or never got one. */
+  readonly listLooseContents: (limit: number) => Promise<string[]>
+  readonly isContentUsed: (sha256: string) => Promise<boolean>
+  /** Its bytes are gone. */
+  readonly forgetContent: (sha256: string) => Promise<void>
+

@@ -10,6 +10,7 @@ import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
 import { eventQueries } from './queries/events.ts'
 import { groupQueries } from './queries/groups.ts'
+import { fileQueries } from './queries/files.ts'
 import { identityQueries } from './queries/identities.ts'
 import { inviteQueries } from './queries/invites.ts'
 import { messageQueries } from './queries/messages.ts'
@@ -50,7 +51,8 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const invites = inviteQueries(db)
   const chats = chatQueries(db, accounts)
   const events = eventQueries(db, accounts, chats)
-  const messages = messageQueries(db, accounts, chats, events)
+  const files = fileQueries(db)
+  const messages = messageQueries(db, accounts, chats, events, files)
   const groups = groupQueries(db, accounts, chats, events)
   const peers = peerQueries(db)
   const calls = callQueries(db)
@@ -263,6 +265,15 @@ async function enterWalMode(db: DatabaseSync): Promise<void> {
       db.exec('pragma journal_mode = wal')
       return
     } catch (err) {
+    expectContent: (sha256) => write(() => files.expectContent(sha256)),
+    addFile: (file) => write(() => files.add(file)),
+    findFile: async (id) => files.find(id),
+    isFileShownTo: async (fileId, accountId) => files.isShownTo(fileId, accountId),
+    removeFile: (id) => write(() => files.remove(id)),
+    listLooseContents: async (limit) => files.listLooseContents(limit),
+    isContentUsed: async (sha256) => files.isContentUsed(sha256),
+    forgetContent: (sha256) => write(() => files.forgetContent(sha256)),
+
       if (!isBusy(err) || tries === 50) throw err
       await delay(100)
     }

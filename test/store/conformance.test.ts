@@ -3,11 +3,13 @@ import t, { type Test } from 'tap'
 import type { Store } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { callStoreSuite } from '../suites/call-store.ts'
+import { fileStoreSuite } from '../suites/file-store.ts'
 import { storeSuite } from '../suites/store.ts'
 
 const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   storeSuite(t, open)
   t.test('calls', async (t) => callStoreSuite(t, open))
+  t.test('files', async (t) => fileStoreSuite(t, open))
 }
 
 t.test('SQLite in memory', async (t) => {

@@ -55,7 +55,8 @@ create table bans(
 
 -- Bytes are kept once, under their SHA-256, outside of the database; a row is one upload of them.
 create table files(
-  id integer primary key,
+  -- Links name it, so a number is never given a second time.
+  id integer primary key autoincrement,
   owner_id integer not null references accounts(id),
   sha256 text not null,
   name text not null,
@@ -79,6 +80,11 @@ create index message_files_file on message_files(file_id, chat_id);
 
 create table calls(
   id text primary key,
+-- Bytes that no file has: to be removed as soon as nobody works on them.
+create table loose_contents(
+  sha256 text primary key
+) strict, without rowid;
+
   caller_id integer not null references accounts(id),
   callee_id integer not null references accounts(id),
   kind text not null check (kind in ('audio', 'video')),

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ActionError } from '../../core/errors.ts'
-import type { DraftSegment, Segment } from '../../core/segment.ts'
+import type { DraftSegment, MediaFile, Segment } from '../../core/segment.ts'
 import type {
   Appended,
   EditOrder,
@@ -17,6 +17,7 @@ import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
 import type { EventQueries } from './events.ts'
+import type { FileQueries } from './files.ts'
 import { toMessage, type MessageRow } from './message-row.ts'
 
 interface SpeakerRow {
@@ -30,7 +31,13 @@ interface SpeakerRow {
 }
 
 /** Messages: append, edit, recall, read. Every function is synchronous; the caller owns the transaction. */
-export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats: ChatQueries, events: EventQueries) {
+export function messageQueries(
+  db: DatabaseSync,
+  accounts: AccountQueries,
+  chats: ChatQueries,
+  events: EventQueries,
+  files: FileQueries
+) {
   const speaker = db.prepare(`
     select c.kind, c.is_muted, c.is_channel, m.role, m.muted_until,
       case c.kind when 'private' then exists(
@@ -54,7 +61,6 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
   const insertRevision = db.prepare('insert into revisions(message_id, rev, segments, edited_at) values (?, ?, ?, ?)')
   const revisions = db.prepare('select * from revisions where message_id = ? order by rev')
   const deleteRevisions = db.prepare('delete from revisions where message_id = ?')
-  const deleteFiles = db.prepare('delete from message_files where message_id = ?')
   const bySeq = db.prepare('select * from messages where chat_id = ? and seq = ?')
   const byId = db.prepare('select * from messages where id = ?')
   // The words go, the place in the chat stays.
@@ -90,10 +96,19 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
     'select sender_id, max(seq) as seq from messages where chat_id = ? and seq > ? and seq <= ? group by sender_id order by seq desc limit ?'
   )
 
-  function resolve(chatId: number, segment: DraftSegment): Segment {
+  /** The sender's own file, or one that somebody has shown them: passing it on shows it to more. */
+  function resolveFile(senderId: number, fileId: number): MediaFile {
+    const file = files.find(fileId)
+    if (!file || (file.ownerId !== senderId && !files.isShownTo(fileId, senderId)))
+      throw new ActionError('not_found', `there is no file ${fileId}`, { field: 'file_id' })
+    const { name, mime, size, width, height, durationS } = file
+    return { fileId, name, mime, size, width, height, durationS }
+  }
+
+  function resolve(chatId: number, senderId: number, segment: DraftSegment): Segment {
     if (segment.type === 'media') {
       if ('file' in segment) return segment
-      throw new ActionError('not_found', `there is no file ${segment.fileId}`, { field: 'file_id' })
+      return { type: 'media', kind: segment.kind, file: resolveFile(senderId, segment.fileId) }
     }
     if (segment.type === 'mention') return { ...segment, name: accounts.ref(segment.accountId).nickname }
     if (segment.type !== 'reply') return segment
@@ -132,12 +147,14 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
       const known = clientId === undefined ? undefined : byClientId.get(chatId, senderId, clientId)
       if (known) return { message: toMessage(known as unknown as MessageRow), isDuplicate: true }
       draft.check(row)
-      const segments = draft.segments.map((segment) => resolve(chatId, segment))
+      const segments = draft.segments.map((segment) => resolve(chatId, senderId, segment))
 
       const { last_seq: seq, last_event_seq: eventSeq } = advance.get(time, chatId) as {
         last_seq: number
         last_event_seq: number
       }
+      for (const segment of segments)
+        if (segment.type === 'media' && segment.file.fileId !== undefined) files.show(segment.file.fileId, id, chatId)
       const id = events.insert(chatId, eventSeq, 'message.created', time, '')
       insert.run(id, chatId, seq, senderId, time, JSON.stringify(segments), clientId ?? null)
       markSent.run(time, seq, chatId, senderId)
@@ -186,7 +203,7 @@ export function messageQueries(db: DatabaseSync, accounts: AccountQueries, chats
       if (row.recalled_at !== null) return
       recall.run(time, operatorId, row.id)
       deleteRevisions.run(row.id)
-      deleteFiles.run(row.id)
+      files.hideAll(row.id)
       const data = { messageId: row.id, seq, senderId: row.sender_id, operatorId }
       events.append(chatId, time, { kind: 'message.recalled', data }, emit)
     },

@@ -1,0 +1,88 @@
+import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import type { MediaFile } from './segment.ts'
+
+/** Where a file can be fetched by whoever has the address; made when it is told, since it does not last. */
+export type LinkOf = (file: Pick<MediaFile, 'fileId' | 'url' | 'name'>) => string
+
+/** Addresses of files that are their own permission (IM-Suite 2.4): a page shows a picture without any header. */
+export interface Links {
+  /** Absolute when the gateway knows its public address, else the path. */
+  readonly linkOf: LinkOf
+  /** Always with scheme and host. */
+  readonly absoluteLinkOf: LinkOf
+  /** Whether this is what `linkOf` once gave for the file, and still counts. */
+  readonly isValid: (fileId: number, expiry: string, signature: string) => boolean
+  /** Which of our files the address means, permitted or not; undefined for addresses elsewhere. */
+  readonly findFileId: (url: string) => number | undefined
+}
+
+export interface LinksOptions {
+  /** What everything else is signed with too; the key of links is derived from it. */
+  readonly secret: string
+  /** Under which clients reach the gateway, without a slash at the end; undefined when nobody said. */
+  readonly publicUrl: string | undefined
+  /** Scheme, host and port where the gateway listens. */
+  readonly origin: () => string
+  /** Unix seconds. */
+  readonly now: () => number
+}
+
+const HOUR_S = 3600
+/** A link lives at least a day. It ends at a full hour, so that all links of one hour are the same and caches help. */
+const LIFE_HOURS = 24
+/** What paths are resolved against. */
+const HERE = 'http://here.invalid'
+const PATH = /^\/api\/files\/([1-9]\d{0,14})(?:\/[^/]*)?$/
+
+export function createLinks({ secret, publicUrl, origin, now }: LinksOptions): Links {
+  const key = Buffer.from(hkdfSync('sha256', secret, '', 'lactea file links', 32))
+  const { origin: publicOrigin, pathname: prefix } = new URL(publicUrl ?? HERE)
+
+  function sign(fileId: number, expiry: string): Buffer {
+    return createHmac('sha256', key).update(`${fileId}|${expiry}`).digest()
+  }
+
+  function isSigned(fileId: number, expiry: string, signature: string): boolean {
+    const given = Buffer.from(signature, 'base64url')
+    const right = sign(fileId, expiry)
+    return given.length === right.length && timingSafeEqual(given, right)
+  }
+
+  function toPath(fileId: number, name: string): string {
+    const expiry = String((Math.floor(now() / HOUR_S) + LIFE_HOURS + 1) * HOUR_S)
+    return `/api/files/${fileId}/${toPathName(name)}?exp=${expiry}&sig=${sign(fileId, expiry).toString('base64url')}`
+  }
+
+  const linkOn =
+    (base: () => string): LinkOf =>
+    ({ fileId, url = '', name }) =>
+      fileId === undefined ? url : base() + toPath(fileId, name)
+
+  return {
+    linkOf: linkOn(() => publicUrl ?? ''),
+    absoluteLinkOf: linkOn(() => publicUrl ?? origin()),
+
+    isValid: (fileId, expiry, signature) =>
+      /^\d{1,12}$/.test(expiry) && Number(expiry) > now() && isSigned(fileId, expiry, signature),
+
+    findFileId(url) {
+      const parsed = URL.parse(url, HERE)
+      if (!parsed) return undefined
+      const { pathname, searchParams } = parsed
+      const path = prefix !== '/' && pathname.startsWith(`${prefix}/`) ? pathname.slice(prefix.length) : pathname
+      const fileId = Number(PATH.exec(path)?.[1] ?? 0)
+      if (fileId === 0) return undefined
+      const isOurs =
+        [HERE, origin(), publicOrigin].includes(parsed.origin) ||
+        // Clients make paths absolute with whatever address they know us by.
+        isSigned(fileId, searchParams.get('exp') ?? '', searchParams.get('sig') ?? '')
+      return isOurs ? fileId : undefined
+    }
+  }
+}
+
+/** For people who look at the address; nothing depends on it. */
+function toPathName(name: string): string {
+  const [, stem = '', extension = ''] = /^(.*?)(\.[A-Za-z0-9]{1,8})?$/su.exec(name) ?? []
+  return (stem.replace(/[^\w-]+/g, '_').slice(0, 40) || '_') + extension
+}
