@@ -55,7 +55,7 @@ export interface World {
   readonly setTime: (time: number) => void
   readonly sendTo: (senderId: number, chatId: number, ...segments: (string | DraftSegment)[]) => Promise<Message>
   readonly writeTo: (senderId: number, peerId: number, text: string) => Promise<Message>
-  readonly dispatch: (callerId: number, action: string, params?: unknown) => Promise<Outcome>
+  readonly dispatch: (callerId: number, action: string, params?: unknown, deviceId?: string) => Promise<Outcome>
 }
 
 /** The real rules on a real store in memory, with a clock that stands still until it is set. */
@@ -143,6 +143,7 @@ export async function openWorld(t: Test): Promise<World> {
     async writeTo(senderId, peerId, text) {
       return sendTo(senderId, await chats.openPrivate(await accounts.get(senderId), peerId), text)
     },
-    dispatch: (accountId, action, params = {}) => dispatcher.dispatch(action, params, { accountId })
+    dispatch: (accountId, action, params = {}, deviceId) =>
+      dispatcher.dispatch(action, params, { accountId, ...(deviceId !== undefined && { deviceId }) })
   }
 }
