@@ -28,6 +28,8 @@ export interface Chats {
   readonly edit: (request: EditRequest) => Promise<Message>
   /** The private chat in which `sender` may write to `peerId`; made when they may and there is none yet. */
   readonly openPrivate: (sender: Account, peerId: number) => Promise<number>
+  /** Throws `not_found` when `sender` may not write to `peerId`: a bot does not write to strangers. */
+  readonly mustReach: (sender: Account, peerId: number) => Promise<void>
   /** The private chat that exists; `not_found` otherwise. */
   readonly getPrivate: (accountId: number, peerId: number) => Promise<number>
   /** The chat, if the account is in it; `not_found` otherwise. */
@@ -46,6 +48,8 @@ export interface Chats {
   /** Where a message is, recalled or not, if the account is in its chat; `not_found` otherwise. */
   readonly locate: (accountId: number, messageId: number) => Promise<{ readonly chatId: number; readonly seq: number }>
   readonly recall: (operatorId: number, chatId: number, seq: number) => Promise<void>
+  /** By the sender alone, within two minutes (IM-Suite 1.5 `recall`); `too_late` after that. */
+  readonly takeBack: (senderId: number, messageId: number) => Promise<void>
 }
 
 /** `now` gives Unix seconds. */
@@ -57,6 +61,10 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
     if (sender.kind === 'person') return true
     if (await store.findFriend(sender.id, peerId)) return true
     return store.shareGroup(sender.id, peerId)
+  }
+
+  async function mustReach(sender: Account, peerId: number): Promise<void> {
+    if (!(await mayWriteTo(sender, peerId))) throw new ActionError('not_found', `there is no friend ${peerId}`)
   }
 
   async function getOwn(accountId: number, chatId: number): Promise<ChatRef> {
@@ -77,6 +85,7 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
 
   return {
     getOwn,
+    mustReach,
 
     async send({ chatId, sender, segments, clientId }) {
       checkContent(segments, sender.kind === 'bot' ? limits.botText : limits.personText, limits.segments)
@@ -98,13 +107,15 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
         chatId,
         seq,
         time,
-        edit(message) {
+        edit(message, speaker) {
           if (message.senderId !== editor.id)
             throw new ActionError('forbidden', 'only the sender can edit a message', { cause: 'not_sender' })
           if (limits.editWindowS > 0 && time - message.time > limits.editWindowS)
             throw new ActionError('too_late', `a message can be edited for ${limits.editWindowS} s`)
           if (expectedRev !== undefined && expectedRev !== (message.rev ?? 0))
             throw new ActionError('conflict', `the message was edited meanwhile: it is at revision ${message.rev ?? 0}`)
+          // Who may not speak says nothing new by way of what they have said before.
+          if (speaker) checkMaySpeak(speaker, time)
           const segments = withText(message.segments, text)
           checkContent(segments, editor.kind === 'bot' ? limits.botText : limits.personText, limits.segments)
           return isSameText(message.segments, segments) ? undefined : segments
@@ -125,7 +136,8 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
       if (sender.id === peerId) throw new ActionError('invalid', 'you cannot write to yourself', { field: 'user_id' })
       const existing = await store.findPrivateChat(sender.id, peerId)
       if (existing !== undefined) return existing
-      if (!(await mayWriteTo(sender, peerId))) throw new ActionError('not_found', `there is no friend ${peerId}`)
+      await mustReach(sender, peerId)
+      if (await store.isBlocked(sender.id, peerId)) throw blocked()
       return store.openPrivateChat(sender.id, peerId, now())
     },
 
@@ -149,6 +161,23 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
       return store.listMessages(page)
     },
 
+    async takeBack(senderId, messageId) {
+      const { chatId, seq } = await locate(senderId, messageId)
+      const time = now()
+      await store.recallMessage({
+        chatId,
+        seq,
+        operatorId: senderId,
+        time,
+        check(message) {
+          if (message.senderId !== senderId)
+            throw new ActionError('forbidden', 'only the sender can take a message back', { cause: 'not_sender' })
+          if (!message.isRecalled && time - message.time > TAKE_BACK_S)
+            throw new ActionError('too_late', `a message can be taken back for ${TAKE_BACK_S} s; delete it instead`)
+        }
+      })
+    },
+
     async recall(operatorId, chatId, seq) {
       await getOwn(operatorId, chatId)
       await store.recallMessage({
@@ -170,6 +199,9 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
     }
   }
 }
+
+/** Seconds (IM-Suite 1.5). */
+const TAKE_BACK_S = 120
 
 function checkContent(segments: readonly DraftSegment[], maxText: number, maxSegments: number): void {
   const field = 'message'
@@ -198,13 +230,16 @@ export function checkMaySpeak(speaker: Speaker, now: number): void {
   const { kind, role, mutedUntil, isGroupMuted } = speaker
   if (speaker.isPeerDisabled) throw new ActionError('not_found', 'the account you write to does not exist any more')
   // Not said by whom: who is blocked need not know.
-  if (speaker.isBlocked)
-    throw new ActionError('forbidden', 'one of the two has blocked the other', { cause: 'blocked' })
+  if (speaker.isBlocked) throw blocked()
   if (kind === 'private') return
   if (speaker.isChannel && role === 'member')
     throw new ActionError('forbidden', 'only the owner and the admins write to this channel', { cause: 'readonly' })
   if (isGroupMuted && role === 'member') throw new ActionError('muted', 'the whole group is muted')
   if (mutedUntil > now) throw new ActionError('muted', `you are muted in this group for another ${mutedUntil - now} s`)
+}
+
+function blocked(): ActionError {
+  return new ActionError('forbidden', 'one of the two has blocked the other', { cause: 'blocked' })
 }
 
 /** Owner above admin above member above stranger. */

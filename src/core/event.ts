@@ -48,6 +48,8 @@ export interface EventData {
   'member.left': { readonly accountId: number; readonly operatorId?: number }
   'member.muted': { readonly accountId: number; readonly operatorId: number; readonly durationS: number }
   'admin.changed': { readonly accountId: number; readonly operatorId: number; readonly isSet: boolean }
+  /** Who owned the group until now, `operatorId`, is an admin from now on. */
+  'owner.changed': { readonly accountId: number; readonly operatorId: number }
   'group.renamed': { readonly name: string; readonly operatorId: number }
   'group.muted': { readonly operatorId: number; readonly isMute: boolean }
 }

@@ -10,9 +10,13 @@ export interface Groups {
   readonly listMembers: (accountId: number, groupId: number) => Promise<Member[]>
   readonly getMember: (accountId: number, groupId: number, memberId: number) => Promise<Member>
   readonly rename: (actorId: number, groupId: number, name: string) => Promise<void>
+  /** What the group is about; nobody's news. */
+  readonly describe: (actorId: number, groupId: number, description: string) => Promise<void>
   readonly setCard: (actorId: number, groupId: number, memberId: number, card: string) => Promise<void>
   readonly setAdmin: (actorId: number, groupId: number, memberId: number, isSet: boolean) => Promise<void>
   /** `durationS` 0 lifts. */
+  /** The owner becomes an admin. */
+  readonly handOver: (actorId: number, groupId: number, memberId: number) => Promise<void>
   readonly mute: (actorId: number, groupId: number, memberId: number, durationS: number) => Promise<void>
   readonly muteAll: (actorId: number, groupId: number, isMute: boolean) => Promise<void>
   readonly kick: (actorId: number, groupId: number, memberId: number) => Promise<void>
@@ -74,6 +78,13 @@ export function createGroups(store: Store, now: () => number): Groups {
         }
       }),
 
+    describe: (actorId, groupId, description) =>
+      change(actorId, groupId, undefined, ({ group, actor }) => {
+        mustBeAdmin(actor, 'describe the group')
+        if (group.description === description) return undefined
+        return { change: { type: 'describe', description } }
+      }),
+
     setCard: (actorId, groupId, memberId, card) =>
       change(actorId, groupId, memberId, ({ actor, target }) => {
         if (!target) throw noMember(memberId)
@@ -83,14 +94,28 @@ export function createGroups(store: Store, now: () => number): Groups {
 
     setAdmin: (actorId, groupId, memberId, isSet) =>
       change(actorId, groupId, memberId, ({ actor, target }) => {
-        if (actor.role !== 'owner') throw new ActionError('forbidden', 'only the owner appoints admins')
+        if (actor.role !== 'owner')
+          throw new ActionError('forbidden', 'only the owner appoints admins', { cause: 'role' })
         if (!target) throw noMember(memberId)
-        if (target.role === 'owner') throw new ActionError('forbidden', 'the owner is above the admins already')
+        if (target.role === 'owner')
+          throw new ActionError('forbidden', 'the owner is above the admins already', { cause: 'role' })
         const role = isSet ? 'admin' : 'member'
         if (target.role === role) return undefined
         return {
           change: { type: 'set-role', accountId: memberId, role },
           event: { kind: 'admin.changed', data: { accountId: memberId, operatorId: actorId, isSet } }
+        }
+      }),
+
+    handOver: (actorId, groupId, memberId) =>
+      change(actorId, groupId, memberId, ({ actor, target }) => {
+        if (actor.role !== 'owner')
+          throw new ActionError('forbidden', 'only the owner hands a group over', { cause: 'role' })
+        if (!target) throw noMember(memberId)
+        if (actorId === memberId) return undefined
+        return {
+          change: { type: 'hand-over', fromId: actorId, toId: memberId },
+          event: { kind: 'owner.changed', data: { accountId: memberId, operatorId: actorId } }
         }
       }),
 
@@ -157,18 +182,20 @@ interface ActorState extends GroupState {
   readonly actor: Member
 }
 
-function noMember(accountId: number): ActionError {
+export function noMember(accountId: number): ActionError {
   return new ActionError('not_found', `account ${accountId} is not in the group`)
 }
 
-function mustBeAdmin(actor: Member, what: string): void {
-  if (actor.role === 'member') throw new ActionError('forbidden', `only the owner and the admins can ${what}`)
+export function mustBeAdmin(actor: Member, what: string): void {
+  if (actor.role === 'member')
+    throw new ActionError('forbidden', `only the owner and the admins can ${what}`, { cause: 'role' })
 }
 
-function mustOutrank(actor: Member, target: Member, what: string): void {
+export function mustOutrank(actor: Member, target: Member, what: string): void {
   if (rank(actor.role) > rank(target.role)) return
   throw new ActionError(
     'forbidden',
-    target.role === 'owner' ? `nobody can ${what} the owner` : `only somebody of a higher role can ${what} this member`
+    target.role === 'owner' ? `nobody can ${what} the owner` : `only somebody of a higher role can ${what} this member`,
+    { cause: 'role' }
   )
 }

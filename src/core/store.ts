@@ -2,6 +2,7 @@ export type { Message } from './event.ts'
 import type { EventListener, Undo } from './bus.ts'
 import type { CallStore } from './call-record.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
+import type { PeopleStore } from './people-store.ts'
 import type { DraftSegment, Segment } from './segment.ts'
 
 export interface Account extends AccountRef {
@@ -11,6 +12,8 @@ export interface Account extends AccountRef {
   readonly bio: string
   /** Unix seconds, as every time here. */
   readonly createdAt: number
+  /** When it last changed what it shows of itself. */
+  readonly updatedAt: number
   readonly isDisabled: boolean
   /** May do what is for the operator's people alone. */
   readonly isAdmin: boolean
@@ -56,6 +59,9 @@ export interface Group {
   readonly ownerId: number
   readonly memberCount: number
   readonly isMuted: boolean
+  readonly description: string
+  /** Only the owner and the admins speak there. */
+  readonly isChannel: boolean
   readonly createdAt: number
 }
 
@@ -65,6 +71,8 @@ export const MAX_GROUP_ID = 1_000_000_000
 export interface NewGroup {
   readonly id?: number | undefined
   readonly name: string
+  readonly description?: string
+  readonly isChannel?: boolean
   readonly ownerId: number
   readonly adminIds: readonly number[]
   readonly memberIds: readonly number[]
@@ -120,7 +128,7 @@ export interface EditOrder {
   readonly seq: number
   readonly time: number
   /** The rule: gives what the message says from now on, or undefined to leave it as it is; throws to refuse. */
-  readonly edit: (message: Message) => readonly Segment[] | undefined
+  readonly edit: (message: Message, sender: Speaker | undefined) => readonly Segment[] | undefined
 }
 
 /** How far somebody has come in a chat. */
@@ -129,6 +137,8 @@ export interface ReadState {
   readonly readSeq: number
   /** Never below `readSeq`. */
   readonly deliveredSeq: number
+  /** Every event of the log up to this one has reached a device, too. */
+  readonly deliveredId: number
 }
 
 /** How much of what was missed is told again (IM-Suite 2.10). */
@@ -151,6 +161,7 @@ export interface GroupState {
   readonly group: Group
   readonly actor: Member | undefined
   readonly target: Member | undefined
+  readonly isTargetBanned: boolean
   /** Who would follow the owner: the longest-serving admin, else the longest-serving member; one who is switched off only when nobody else is left. */
   readonly successor: Member | undefined
 }
@@ -163,6 +174,12 @@ export type GroupChange =
   | { readonly type: 'mute'; readonly accountId: number; readonly until: number }
   | { readonly type: 'add'; readonly accountId: number; readonly role: Role }
   | { readonly type: 'remove'; readonly accountId: number; readonly newOwnerId: number | undefined }
+  /** Removes a member, and keeps anybody out. */
+  | { readonly type: 'ban'; readonly accountId: number; readonly operatorId: number }
+  | { readonly type: 'unban'; readonly accountId: number }
+  | { readonly type: 'describe'; readonly description: string }
+  /** Who owned the group is an admin afterwards. */
+  | { readonly type: 'hand-over'; readonly fromId: number; readonly toId: number }
 
 /** Undefined: nothing to do, which is a success without an event. */
 export type GroupDecision = { readonly change: GroupChange; readonly event?: EventDraft } | undefined
@@ -182,7 +199,11 @@ export interface RecallOrder {
   readonly operatorId: number
   readonly time: number
   /** `operatorRole` is absent when the operator is not in the chat. */
-  readonly check: (message: Message, chatKind: 'private' | 'group', operatorRole: Role | undefined) => void
+  readonly check: (
+    message: Message & { readonly isRecalled: boolean },
+    chatKind: 'private' | 'group',
+    operatorRole: Role | undefined
+  ) => void
 }
 
 export interface MessagePage {
@@ -225,27 +246,6 @@ export interface SessionCursor {
   readonly time: number
 }
 
-/**
- * What the core asks of a database. Each method is one statement or one transaction and says what is meant, not which
- * tables it touches. A promise resolves only after the commit is durable.
- * Errors: `ActionError('conflict')` for a taken id, username, phone or token, `ActionError('unavailable')` when the database
- * cannot write, and whatever a `check` or `decide` throws.
- */
-export interface Store extends CallStore {
-  readonly findAccount: (id: number) => Promise<Account | undefined>
-  readonly findAccountByLogin: (login: {
-    username?: string | undefined
-    phone?: string | undefined
-  }) => Promise<(Account & { passwordHash: string | undefined }) | undefined>
-  readonly findAccountByToken: (digest: Uint8Array) => Promise<Account | undefined>
-  readonly listAccounts: (kind: 'person' | 'bot') => Promise<Account[]>
-  readonly addAccount: (account: NewAccount) => Promise<Account>
-  readonly addInvite: (invite: Invite) => Promise<void>
-  /** The person that the identity stands for; made when it is seen for the first time, once even when two ask. */
-  readonly findOrAddIdentity: (identity: Identity) => Promise<Account>
-  readonly setNickname: (id: number, nickname: string) => Promise<void>
-  readonly findPasswordHash: (id: number) => Promise<string | undefined>
-  /** Ends the account's sessions but the one to keep, and gives the ids of those that ended. */
 /** One upload of bytes that are kept elsewhere, under their digest. */
 export interface StoredFile {
   /** Never given twice. */
@@ -266,6 +266,27 @@ export interface StoredFile {
 
 export type NewFile = Omit<StoredFile, 'id'>
 
+/**
+ * What the core asks of a database. Each method is one statement or one transaction and says what is meant, not which
+ * tables it touches. A promise resolves only after the commit is durable.
+ * Errors: `ActionError('conflict')` for a taken id, username, phone or token, `ActionError('unavailable')` when the database
+ * cannot write, and whatever a `check` or `decide` throws.
+ */
+export interface Store extends CallStore, PeopleStore {
+  readonly findAccount: (id: number) => Promise<Account | undefined>
+  readonly findAccountByLogin: (login: {
+    username?: string | undefined
+    phone?: string | undefined
+  }) => Promise<(Account & { passwordHash: string | undefined }) | undefined>
+  readonly findAccountByToken: (digest: Uint8Array) => Promise<Account | undefined>
+  readonly listAccounts: (kind: 'person' | 'bot') => Promise<Account[]>
+  readonly addAccount: (account: NewAccount) => Promise<Account>
+  readonly addInvite: (invite: Invite) => Promise<void>
+  /** The person that the identity stands for; made when it is seen for the first time, once even when two ask. */
+  readonly findOrAddIdentity: (identity: Identity) => Promise<Account>
+  readonly setNickname: (id: number, nickname: string) => Promise<void>
+  readonly findPasswordHash: (id: number) => Promise<string | undefined>
+  /** Ends the account's sessions but the one to keep, and gives the ids of those that ended. */
   readonly setPassword: (id: number, passwordHash: string, keptSessionId?: string) => Promise<string[]>
   readonly setAdmin: (id: number, isAdmin: boolean) => Promise<void>
   /** Switches the account off: its tokens and sessions end, its messages stay. */
@@ -376,13 +397,6 @@ export type NewFile = Omit<StoredFile, 'id'>
   /** All of the account; gives the ids of those that there were. */
   readonly removeSessions: (accountId: number) => Promise<string[]>
 
-  readonly getMeta: (key: string) => Promise<string | undefined>
-  readonly setMeta: (key: string, value: string) => Promise<void>
-  /** Rejects when the database cannot be read or written. */
-  readonly ping: () => Promise<void>
-  /** Writes what waits, then ends; a second call waits for the same end. */
-  readonly close: () => Promise<void>
-}
   /** These bytes are about to be kept: until a file has them they count as loose. */
   readonly expectContent: (sha256: string) => Promise<void>
   readonly addFile: (file: NewFile) => Promise<StoredFile>
@@ -397,3 +411,10 @@ export type NewFile = Omit<StoredFile, 'id'>
   /** Its bytes are gone. */
   readonly forgetContent: (sha256: string) => Promise<void>
 
+  readonly getMeta: (key: string) => Promise<string | undefined>
+  readonly setMeta: (key: string, value: string) => Promise<void>
+  /** Rejects when the database cannot be read or written. */
+  readonly ping: () => Promise<void>
+  /** Writes what waits, then ends; a second call waits for the same end. */
+  readonly close: () => Promise<void>
+}

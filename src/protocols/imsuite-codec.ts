@@ -110,6 +110,7 @@ const encodeEvent = encodeWith<string>({
   'member.left': null,
   'member.muted': null,
   'admin.changed': null,
+  'owner.changed': null,
   'group.renamed': null,
   'group.muted': null
 })
@@ -167,6 +168,12 @@ const encodeMembership = encodeWith<string>({
         operator_id: data.operatorId,
         role: data.isSet ? 'admin' : 'member'
       },
+      time
+    ),
+  'owner.changed': ({ chat, time, data }) =>
+    encodeFrame(
+      'member.updated',
+      { chat_id: chat.id, user_id: data.accountId, operator_id: data.operatorId, role: 'owner' },
       time
     ),
   'group.renamed': ({ chat, time, data }, viewerId) =>

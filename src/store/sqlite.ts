@@ -8,11 +8,14 @@ import { migrate } from './migrations/index.ts'
 import { accountQueries } from './queries/accounts.ts'
 import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
+import { contactQueries } from './queries/contacts.ts'
 import { eventQueries } from './queries/events.ts'
-import { groupQueries } from './queries/groups.ts'
 import { fileQueries } from './queries/files.ts'
+import { groupQueries } from './queries/groups.ts'
 import { identityQueries } from './queries/identities.ts'
 import { inviteQueries } from './queries/invites.ts'
+import { historyQueries } from './queries/history.ts'
+import { memberQueries } from './queries/members.ts'
 import { messageQueries } from './queries/messages.ts'
 import { peerQueries } from './queries/peers.ts'
 import { isBusy } from './result-codes.ts'
@@ -55,6 +58,9 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const messages = messageQueries(db, accounts, chats, events, files)
   const groups = groupQueries(db, accounts, chats, events)
   const peers = peerQueries(db)
+  const contacts = contactQueries(db)
+  const members = memberQueries(db, { accounts, chats, contacts, events, groups })
+  const history = historyQueries(db)
   const calls = callQueries(db)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
@@ -173,6 +179,30 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listLastSeen: async (ids) => peers.listLastSeen(ids),
     saveLastSeen: (ids, time) => write(() => peers.saveLastSeen(ids, time)),
 
+    updateProfile: (id, profile, time) =>
+      write(() => {
+        accounts.updateProfile(id, profile, time)
+        chats.forget()
+      }),
+    searchAccounts: async (words, limit) => accounts.search(words, limit),
+    listContacts: async (id, window) => contacts.list(id, window),
+    findContact: async (id, contactId) => contacts.find(id, contactId),
+    addContact: (contact) => write(() => contacts.add(contact)),
+    updateContact: (id, contactId, change) => write(() => contacts.update(id, contactId, change)),
+    removeContact: (id, contactId, isMutual) => write(() => contacts.remove(id, contactId, isMutual)),
+    addBlock: (id, blockedId, time) => write(() => contacts.block(id, blockedId, time)),
+    removeBlock: (id, blockedId) => write(() => contacts.unblock(id, blockedId)),
+    isBlocked: async (a, b) => contacts.isBlocked(a, b),
+    listBlocks: async (id, window) => contacts.listBlocks(id, window),
+
+    findChatDetail: async (id, chatId) => members.findDetail(id, chatId),
+    openGroup: (plan) => write((emit) => members.openGroup(plan, emit)),
+    invite: (order) => write((emit) => members.invite(order, emit)),
+    listMembersOf: async (chatId, window) => members.list(chatId, window),
+    listBans: async (chatId, window) => members.listBans(chatId, window),
+    listNewest: async (chatId, window) => history.listNewest(chatId, window),
+    searchMessages: async (search) => history.search(search),
+
     findPrivateChat: async (a, b) => chats.findPrivate(a, b),
     openPrivateChat: (a, b, time) => write(() => chats.openPrivate(a, b, time)),
     findChat: async (id) => chats.ref(id),
@@ -235,6 +265,15 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     removeSession: (id) => write(() => accounts.removeSession(id)),
     removeSessions: (accountId) => write(() => accounts.removeSessions(accountId)),
 
+    expectContent: (sha256) => write(() => files.expectContent(sha256)),
+    addFile: (file) => write(() => files.add(file)),
+    findFile: async (id) => files.find(id),
+    isFileShownTo: async (fileId, accountId) => files.isShownTo(fileId, accountId),
+    removeFile: (id) => write(() => files.remove(id)),
+    listLooseContents: async (limit) => files.listLooseContents(limit),
+    isContentUsed: async (sha256) => files.isContentUsed(sha256),
+    forgetContent: (sha256) => write(() => files.forgetContent(sha256)),
+
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>
       write(() => {
@@ -265,15 +304,6 @@ async function enterWalMode(db: DatabaseSync): Promise<void> {
       db.exec('pragma journal_mode = wal')
       return
     } catch (err) {
-    expectContent: (sha256) => write(() => files.expectContent(sha256)),
-    addFile: (file) => write(() => files.add(file)),
-    findFile: async (id) => files.find(id),
-    isFileShownTo: async (fileId, accountId) => files.isShownTo(fileId, accountId),
-    removeFile: (id) => write(() => files.remove(id)),
-    listLooseContents: async (limit) => files.listLooseContents(limit),
-    isContentUsed: async (sha256) => files.isContentUsed(sha256),
-    forgetContent: (sha256) => write(() => files.forgetContent(sha256)),
-
       if (!isBusy(err) || tries === 50) throw err
       await delay(100)
     }

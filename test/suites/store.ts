@@ -37,6 +37,7 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
         bio: '',
         avatarUrl: '',
         createdAt: NOW,
+        updatedAt: NOW,
         isDisabled: false,
         isAdmin: false
       })
@@ -338,6 +339,8 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
         ownerId: 10002,
         memberCount: 3,
         isMuted: false,
+        description: '',
+        isChannel: false,
         createdAt: NOW
       })
       t.strictSame(

@@ -20,6 +20,8 @@ alter table messages add column edited_at integer;
 alter table messages add column rev integer not null default 0;
 -- The sender's own name for the message: the same name is the same message.
 alter table messages add column client_id text;
+-- What is left of a chat is counted by what was taken back.
+create index messages_recalled on messages(chat_id) where recalled_at is not null;
 create unique index messages_client on messages(chat_id, sender_id, client_id) where client_id is not null;
 
 -- What a message said before it was edited, by the revision that it was.
@@ -78,13 +80,13 @@ create table message_files(
 ) strict, without rowid;
 create index message_files_file on message_files(file_id, chat_id);
 
-create table calls(
-  id text primary key,
 -- Bytes that no file has: to be removed as soon as nobody works on them.
 create table loose_contents(
   sha256 text primary key
 ) strict, without rowid;
 
+create table calls(
+  id text primary key,
   caller_id integer not null references accounts(id),
   callee_id integer not null references accounts(id),
   kind text not null check (kind in ('audio', 'video')),

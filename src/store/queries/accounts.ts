@@ -1,7 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ActionError } from '../../core/errors.ts'
 import type { AccountRef } from '../../core/event.ts'
+import type { Profile } from '../../core/people-store.ts'
 import type { Account, Friend, NewAccount, Session, SessionCursor } from '../../core/store.ts'
+import { toBeginning, toHolding } from './words.ts'
 
 interface AccountRow {
   id: number
@@ -13,6 +15,7 @@ interface AccountRow {
   avatar_url: string
   password_hash: string | null
   created_at: number
+  updated_at: number
   disabled_at: number | null
   is_admin: number
 }
@@ -30,6 +33,12 @@ export function accountQueries(db: DatabaseSync) {
   )
   const rename = db.prepare('update accounts set nickname = ? where id = ?')
   const passwordHash = db.prepare('select password_hash from accounts where id = ?')
+  const setProfile = db.prepare(
+    'update accounts set nickname = coalesce(?, nickname), bio = coalesce(?, bio), avatar_url = coalesce(?, avatar_url), updated_at = ? where id = ?'
+  )
+  const search = db.prepare(
+    `select * from accounts where disabled_at is null and (username like :words escape '\\' or nickname like :words escape '\\') order by id limit :limit`
+  )
   const setPassword = db.prepare('update accounts set password_hash = ? where id = ?')
   const setAdmin = db.prepare('update accounts set is_admin = ? where id = ?')
   const disable = db.prepare(
@@ -126,6 +135,17 @@ export function accountQueries(db: DatabaseSync) {
 
     findPasswordHash: (id: number) => (passwordHash.get(id)?.password_hash as string | null | undefined) ?? undefined,
 
+    updateProfile(id: number, { nickname, bio, avatarUrl }: Profile, time: number): void {
+      setProfile.run(nickname ?? null, bio ?? null, avatarUrl ?? null, time, id)
+      known.delete(id)
+    },
+
+    search(words: string, limit: number): Account[] {
+      const found = [toBeginning(words), toHolding(words)].flatMap((pattern) => search.all({ words: pattern, limit }))
+      const byAccount = new Map(found.map((row) => [row.id, toAccount(row) as Account]))
+      return [...byAccount.values()].slice(0, limit)
+    },
+
     setPassword(id: number, hash: string, keptSessionId?: string): string[] {
       setPassword.run(hash, id)
       return removeSessions(id, keptSessionId)
@@ -215,6 +235,7 @@ function toAccount(found: unknown): Account | undefined {
     bio: row.bio,
     avatarUrl: row.avatar_url,
     createdAt: row.created_at,
+    updatedAt: Math.max(row.created_at, row.updated_at),
     isDisabled: row.disabled_at !== null,
     isAdmin: row.is_admin === 1
   }

@@ -47,6 +47,9 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   const listOf = db.prepare(
     'select c.*, m.read_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc, c.id desc limit ? offset ?'
   )
+  const oneOf = db.prepare(
+    'select c.*, m.read_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? and m.chat_id = ?'
+  )
   const countOf = db.prepare('select count(*) as count from members where account_id = ?')
   const lastMessage = db.prepare(
     'select * from messages where chat_id = ? and recalled_at is null order by seq desc limit 1'
@@ -131,15 +134,24 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
       { offset, limit }: { offset: number; limit: number }
     ): { chats: ChatSummary[]; total: number } {
       const rows = listOf.all(accountId, limit, offset) as unknown as (ChatRow & { read_seq: number })[]
-      const chats = rows.map((row) => ({
-        chat: toRef(row),
-        lastMessage: lastOf(row.id),
-        lastEventSeq: row.last_event_seq,
-        unreadCount: (unread.get(row.id, row.read_seq, accountId) as { count: number }).count,
-        createdAt: row.created_at,
-        updatedAt: row.updated_at
-      }))
+      const chats = rows.map((row) => toSummary(row, accountId))
       return { chats, total: (countOf.get(accountId) as { count: number }).count }
+    },
+
+    summaryOf(accountId: number, chatId: number): ChatSummary | undefined {
+      const row = oneOf.get(accountId, chatId) as (ChatRow & { read_seq: number }) | undefined
+      return row && toSummary(row, accountId)
+    }
+  }
+
+  function toSummary(row: ChatRow & { read_seq: number }, accountId: number): ChatSummary {
+    return {
+      chat: toRef(row),
+      lastMessage: lastOf(row.id),
+      lastEventSeq: row.last_event_seq,
+      unreadCount: (unread.get(row.id, row.read_seq, accountId) as { count: number }).count,
+      createdAt: row.created_at,
+      updatedAt: row.updated_at
     }
   }
 

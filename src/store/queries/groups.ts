@@ -22,7 +22,7 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     "select c.* from members m join chats c on c.id = m.chat_id where m.account_id = ? and c.kind = 'group' order by c.id"
   )
   const insert = db.prepare(
-    "insert into chats(id, kind, name, owner_id, member_count, created_at, updated_at) values (?, 'group', ?, ?, ?, ?, ?)"
+    "insert into chats(id, kind, name, description, is_channel, owner_id, member_count, created_at, updated_at) values (?, 'group', ?, ?, ?, ?, ?, ?, ?)"
   )
   const memberColumns = 'm.*, a.nickname from members m join accounts a on a.id = m.account_id where m.chat_id = ?'
   const members = db.prepare(`select ${memberColumns} order by m.account_id`)
@@ -37,6 +37,10 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   const setCard = db.prepare('update members set card = ? where chat_id = ? and account_id = ?')
   const setRole = db.prepare('update members set role = ? where chat_id = ? and account_id = ?')
   const setMutedUntil = db.prepare('update members set muted_until = ? where chat_id = ? and account_id = ?')
+  const setDescription = db.prepare('update chats set description = ? where id = ?')
+  const banned = db.prepare('select 1 from bans where chat_id = ? and account_id = ?')
+  const addBan = db.prepare('insert into bans(chat_id, account_id, operator_id, created_at) values (?, ?, ?, ?)')
+  const removeBan = db.prepare('delete from bans where chat_id = ? and account_id = ?')
 
   function find(id: number): Group | undefined {
     const row = byId.get(id)
@@ -46,6 +50,11 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   function findMember(groupId: number, accountId: number): Member | undefined {
     const row = member.get(groupId, accountId)
     return row && toMember(row)
+  }
+
+  function remove(groupId: number, accountId: number, eventSeq: number): void {
+    chats.leave(groupId, accountId, eventSeq)
+    addToCount.run(-1, groupId)
   }
 
   /** What is known of the chat is forgotten where it changes, so that the next message of the same transaction sees it. */
@@ -71,12 +80,29 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
         if (!accounts.find(change.accountId))
           throw new ActionError('not_found', `account ${change.accountId} does not exist`)
         chats.join(groupId, change.accountId, change.role, time, eventSeq)
+        removeBan.run(groupId, change.accountId)
         addToCount.run(1, groupId)
         if (change.role === 'owner') setOwner.run(change.accountId, groupId)
         return
+      case 'ban':
+        if (!accounts.find(change.accountId))
+          throw new ActionError('not_found', `account ${change.accountId} does not exist`)
+        addBan.run(groupId, change.accountId, change.operatorId, time)
+        if (findMember(groupId, change.accountId)) remove(groupId, change.accountId, eventSeq)
+        return
+      case 'unban':
+        removeBan.run(groupId, change.accountId)
+        return
+      case 'describe':
+        setDescription.run(change.description, groupId)
+        return
+      case 'hand-over':
+        setRole.run('admin', groupId, change.fromId)
+        setOwner.run(change.toId, groupId)
+        setRole.run('owner', groupId, change.toId)
+        return
       case 'remove':
-        chats.leave(groupId, change.accountId, eventSeq)
-        addToCount.run(-1, groupId)
+        remove(groupId, change.accountId, eventSeq)
         if (change.newOwnerId === undefined) return
         setOwner.run(change.newOwnerId, groupId)
         setRole.run('owner', groupId, change.newOwnerId)
@@ -104,8 +130,9 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       for (const accountId of roles.keys()) {
         if (!accounts.find(accountId)) throw new ActionError('not_found', `account ${accountId} does not exist`)
       }
-      insert.run(id, group.name, group.ownerId, roles.size, group.createdAt, group.createdAt)
-      for (const [accountId, role] of roles) chats.join(id, accountId, role, group.createdAt, 1)
+      const { name, description = '', isChannel = false, ownerId, createdAt } = group
+      insert.run(id, name, description, Number(isChannel), ownerId, roles.size, createdAt, createdAt)
+      for (const [accountId, role] of roles) chats.join(id, accountId, role, createdAt, 1)
       return find(id) as Group
     },
 
@@ -116,8 +143,17 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       if (!group || (actorId !== undefined && !actor))
         throw new ActionError('not_found', `group ${groupId} does not exist or you are not in it`)
       const target = targetId === undefined ? undefined : findMember(groupId, targetId)
-      const next = successor.get(groupId)
-      const decision = decide({ group, actor, target, successor: next && toMember(next) })
+      const decision = decide({
+        group,
+        actor,
+        target,
+        isTargetBanned: targetId !== undefined && banned.get(groupId, targetId) !== undefined,
+        // Looked for only when it is asked for, since it takes a look at every member.
+        get successor() {
+          const row = successor.get(groupId)
+          return row && toMember(row)
+        }
+      })
       if (!decision) return
       const nextEventSeq = events.nextSeq(groupId)
       apply(groupId, decision.change, time, nextEventSeq)
@@ -126,6 +162,8 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   }
 }
 
+export type GroupQueries = ReturnType<typeof groupQueries>
+
 function toGroup(row: Record<string, unknown>): Group {
   return {
     id: row.id as number,
@@ -133,11 +171,13 @@ function toGroup(row: Record<string, unknown>): Group {
     ownerId: row.owner_id as number,
     memberCount: row.member_count as number,
     isMuted: row.is_muted === 1,
+    description: row.description as string,
+    isChannel: row.is_channel === 1,
     createdAt: row.created_at as number
   }
 }
 
-function toMember(row: Record<string, unknown>): Member {
+export function toMember(row: Record<string, unknown>): Member {
   return {
     accountId: row.account_id as number,
     nickname: row.nickname as string,

@@ -80,9 +80,7 @@ export function messageQueries(
   )
   const readSeq = db.prepare('select read_seq from members where chat_id = ? and account_id = ?')
   const readStates = db.prepare(`
-    select m.account_id, m.read_seq, max(m.read_seq, m.delivered_seq, coalesce((
-      select x.seq from messages x where x.chat_id = m.chat_id and x.id <= a.delivered_id order by x.seq desc limit 1
-    ), 0)) as delivered_seq
+    select m.account_id, m.read_seq, max(m.read_seq, m.delivered_seq) as delivered_seq, a.delivered_id
     from members m join accounts a on a.id = m.account_id where m.chat_id = ? order by m.account_id`)
   const unread = db.prepare(`
     select coalesce(sum((
@@ -153,10 +151,10 @@ export function messageQueries(
         last_seq: number
         last_event_seq: number
       }
-      for (const segment of segments)
-        if (segment.type === 'media' && segment.file.fileId !== undefined) files.show(segment.file.fileId, id, chatId)
       const id = events.insert(chatId, eventSeq, 'message.created', time, '')
       insert.run(id, chatId, seq, senderId, time, JSON.stringify(segments), clientId ?? null)
+      for (const segment of segments)
+        if (segment.type === 'media' && segment.file.fileId !== undefined) files.show(segment.file.fileId, id, chatId)
       markSent.run(time, seq, chatId, senderId)
 
       const message = { id, chatId, seq, senderId, time, segments, ...(clientId !== undefined && { clientId }) }
@@ -179,7 +177,7 @@ export function messageQueries(
       if (!row || row.recalled_at !== null)
         throw new ActionError('not_found', `there is no message ${seq} in this chat, or it was recalled`)
       const before = toMessage(row)
-      const segments = decide(before)
+      const segments = decide(before, findSpeaker(chatId, row.sender_id))
       if (!segments) return before
       insertRevision.run(row.id, row.rev, row.segments, row.edited_at ?? row.time)
       const message = toMessage(edit.get(JSON.stringify(segments), time, row.id) as unknown as MessageRow)
@@ -198,7 +196,11 @@ export function messageQueries(
       const row = bySeq.get(chatId, seq) as MessageRow | undefined
       const chat = chats.ref(chatId)
       if (!row || !chat) throw new ActionError('not_found', `there is no message ${seq} in this chat`)
-      check(toMessage(row), chat.kind, (roleOf.get(chatId, operatorId) as { role: Role } | undefined)?.role)
+      check(
+        { ...toMessage(row), isRecalled: row.recalled_at !== null },
+        chat.kind,
+        (roleOf.get(chatId, operatorId) as { role: Role } | undefined)?.role
+      )
       // Saying it twice is no mistake and tells nobody anything new.
       if (row.recalled_at !== null) return
       recall.run(time, operatorId, row.id)
@@ -231,7 +233,8 @@ export function messageQueries(
       readStates.all(chatId).map((row) => ({
         accountId: row.account_id as number,
         readSeq: row.read_seq as number,
-        deliveredSeq: row.delivered_seq as number
+        deliveredSeq: row.delivered_seq as number,
+        deliveredId: row.delivered_id as number
       })),
 
     countUnread: (accountId: number, chatId?: number) =>

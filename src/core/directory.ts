@@ -1,0 +1,65 @@
+import { ActionError } from './errors.ts'
+import type { Profile } from './people-store.ts'
+import type { Account, Store } from './store.ts'
+
+/** One of them says whom to look for. */
+export interface AccountQuery {
+  /** Exactly this one. */
+  readonly phone?: string | undefined
+  /** Exactly this one. */
+  readonly username?: string | undefined
+  /** Anywhere in the username or the nickname; never in the phone number. */
+  readonly keyword?: string | undefined
+}
+
+/** Finding accounts, people and bots alike. Every method throws `ActionError` to refuse. */
+export interface Directory {
+  /** Not found and switched off are the same to whoever asks. */
+  readonly get: (id: number) => Promise<Account>
+  /** By exactly this phone number or username. */
+  readonly find: (query: Pick<AccountQuery, 'phone' | 'username'>) => Promise<Account>
+  /** Nobody found is an empty list. */
+  readonly search: (query: AccountQuery, limit: number) => Promise<Account[]>
+  /** What others see from now on. */
+  readonly update: (id: number, profile: Profile) => Promise<void>
+}
+
+/** `now` gives Unix seconds. */
+export function createDirectory(store: Store, now: () => number): Directory {
+  async function lookUp({ phone, username }: AccountQuery): Promise<Account | undefined> {
+    const found = await store.findAccountByLogin(phone === undefined ? { username } : { phone })
+    // Once more by its id: what is kept for signing in goes no further.
+    const account = found && (await store.findAccount(found.id))
+    if (!account || account.isDisabled) return undefined
+    // Who gives both means one account.
+    return phone !== undefined && username !== undefined && account.username !== username ? undefined : account
+  }
+
+  return {
+    async get(id) {
+      const account = await store.findAccount(id)
+      if (!account || account.isDisabled) throw new ActionError('not_found', `account ${id} does not exist`)
+      return account
+    },
+
+    async find(query) {
+      const account = await lookUp(query)
+      if (!account) throw new ActionError('not_found', 'there is no such account')
+      return account
+    },
+
+    async search(query, limit) {
+      const { phone, username, keyword } = query
+      if (phone === undefined && username === undefined && keyword === undefined)
+        throw new ActionError('invalid', 'keyword: expected phone, username or keyword', { field: 'keyword' })
+      if (phone === undefined && username === undefined) return store.searchAccounts(keyword ?? '', limit)
+      const account = await lookUp(query)
+      return account ? [account] : []
+    },
+
+    async update(id, profile) {
+      if (Object.values(profile).every((value) => value === undefined)) return
+      await store.updateProfile(id, profile, now())
+    }
+  }
+}
