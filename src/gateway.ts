@@ -4,6 +4,7 @@ import { createAccounts, type Accounts } from './core/accounts.ts'
 import { createAllowances } from './core/allowances.ts'
 import type { AllowanceName } from './core/action.ts'
 import type { EventBus } from './core/bus.ts'
+import { createCalls } from './core/calls.ts'
 import { createChats, type Chats } from './core/chats.ts'
 import type { Clock } from './core/clock.ts'
 import { createDevices, type Devices } from './core/devices.ts'
@@ -18,7 +19,7 @@ import type { Logger } from './log.ts'
 import { startHeartbeat, type Heartbeat } from './net/heartbeat.ts'
 import { createHub, type Hub } from './net/hub.ts'
 import { createDraftDispatcher } from './protocols/milky-draft.ts'
-import { createId, digestToken, passwords } from './secrets.ts'
+import { createCallId, createId, digestToken, passwords } from './secrets.ts'
 
 /** What every adapter is given: the one dispatcher, the one hub, and what stands behind them. */
 export interface Gateway {
@@ -99,6 +100,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ttlMs: limits.im_typing_ttl,
     maxOnline: limits.im_typing_members
   })
+  // A crash leaves nobody busy.
+  await store.endAllCalls(now())
+  const calls = createCalls({
+    store,
+    devices,
+    clock,
+    tell,
+    onError,
+    newId: createCallId,
+    ringMs: limits.im_ring_timeout,
+    graceMs: limits.im_call_grace
+  })
   const allowances = createAllowances<AllowanceName>(
     {
       send: { perSecond: limits.im_message_rate, burst: limits.im_message_burst },
@@ -112,7 +125,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   )
   const dispatcher = createDispatcher({
     actions,
-    context: { accounts, chats, groups, store, receipts, presence, typing, allowances },
+    context: { accounts, chats, groups, store, receipts, presence, typing, calls, allowances },
     ...bugs
   })
   const heartbeat = startHeartbeat()
@@ -139,6 +152,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       receipts.close()
       typing.close()
       await presence.close()
+      await calls.close()
       hub.close()
       unsubscribe()
       await store.close()

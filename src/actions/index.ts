@@ -1,4 +1,5 @@
 import type { Action } from '../core/action.ts'
+import * as call from './call.ts'
 import * as extra from './extra.ts'
 import * as group from './group.ts'
 import * as message from './message.ts'
@@ -6,6 +7,6 @@ import * as presence from './presence.ts'
 import * as system from './system.ts'
 
 /** Everything a client can ask for, in the words of Milky 1.2; other dialects translate into these. */
-export const actions: readonly Action[] = [system, message, group, extra, presence].flatMap(
+export const actions: readonly Action[] = [system, message, group, extra, presence, call].flatMap(
   (chapter) => Object.values(chapter) as Action[]
 )

@@ -1,6 +1,7 @@
 import type { Static, TObject } from '@sinclair/typebox'
 import type { Accounts } from './accounts.ts'
 import type { Allowances } from './allowances.ts'
+import type { Calls } from './calls.ts'
 import type { Chats } from './chats.ts'
 import type { ActionError } from './errors.ts'
 import type { Groups } from './groups.ts'
@@ -29,6 +30,7 @@ export interface ActionContext {
   readonly receipts: Receipts
   readonly presence: Presence
   readonly typing: Typing
+  readonly calls: Calls
   readonly allowances: Allowances<AllowanceName>
   readonly store: Store
 }

@@ -6,6 +6,10 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ['message.edit', 'edit_chat_message'],
   ['message.delete', 'delete_chat_message'],
   ['message.read', 'read_chat_message'],
+  ['call.offer', 'offer_call'],
+  ['call.answer', 'answer_call'],
+  ['call.ice', 'send_call_candidate'],
+  ['call.end', 'end_call'],
   ['typing', 'set_typing'],
   ['presence', 'set_presence']
 ])
@@ -28,6 +32,8 @@ export function toCall(
     action,
     params: {
       ...payload,
+      // An offer within a call is a frame that base clients do not know.
+      ...(type === 'call.offer' && { renegotiate: isExt }),
       ...(client_msg_id != null && { client_msg_id }),
       ...(expected_rev != null && { expected_rev })
     }

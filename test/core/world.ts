@@ -3,6 +3,7 @@ import { actions } from '../../src/actions/index.ts'
 import { createAccounts, type Accounts } from '../../src/core/accounts.ts'
 import type { AllowanceName, Outcome } from '../../src/core/action.ts'
 import { createAllowances, type Allowances } from '../../src/core/allowances.ts'
+import { createCalls, type Calls } from '../../src/core/calls.ts'
 import { createChats, type Chats } from '../../src/core/chats.ts'
 import { createDispatcher } from '../../src/core/dispatcher.ts'
 import type { GatewayEvent } from '../../src/core/event.ts'
@@ -42,6 +43,7 @@ export interface World {
   readonly devices: Devices
   readonly presence: Presence
   readonly typing: Typing
+  readonly calls: Calls
   readonly allowances: Allowances<AllowanceName>
   /** Drives what waits (receipts and the like); the time of messages is set by `setTime`. */
   readonly clock: TestClock
@@ -84,12 +86,23 @@ export async function openWorld(t: Test): Promise<World> {
     audience: 500
   })
   const typing = createTyping({ store, chats, devices, clock, tell, onError, ttlMs: 30_000, maxOnline: 4 })
+  let callNumber = 0
+  const calls = createCalls({
+    store,
+    devices,
+    clock,
+    tell,
+    onError,
+    newId: () => `call_${++callNumber}`,
+    ringMs: 30_000,
+    graceMs: 10_000
+  })
   const plenty = { perSecond: 1000, burst: 1000 }
   const allowances = createAllowances<AllowanceName>(
     { send: plenty, chat: plenty, read: plenty, typing: plenty, watch: plenty, offer: plenty },
     clock
   )
-  const context = { accounts, chats, groups, store, receipts, presence, typing, allowances }
+  const context = { accounts, chats, groups, store, receipts, presence, typing, calls, allowances }
   const dispatcher = createDispatcher({
     actions,
     context,
