@@ -10,6 +10,7 @@ import { createFollower, type Follower } from '../src/net/follower.ts'
 import { createFrame } from '../src/net/frame.ts'
 import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
+import { createId } from '../src/secrets.ts'
 
 export interface MilkyReverseOptions {
   readonly gateway: Gateway
@@ -48,12 +49,15 @@ export async function milkyReverse(
       onError: (err) => log.debug({ err }, 'socket error'),
       onSlow: () => log.warn('the bot reads too slowly, its socket is closed')
     })
+    const deviceId = createId()
+    const leave = gateway.devices.add({ id: deviceId, accountId: bot.id, kind: 'bot' })
     serving = serveCalls({
       socket,
       connection,
       codec,
       dispatcher: gateway.draft,
       accountId: bot.id,
+      deviceId,
       frameRate: limits.frame_rate,
       onError: gateway.onError
     })
@@ -82,6 +86,7 @@ export async function milkyReverse(
     return () => {
       follower.close()
       confirm.cancel()
+      leave()
     }
   }
 

@@ -11,6 +11,7 @@ import { startDelivery } from '../src/net/delivery.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { draftWebhookCodec as codec } from '../src/protocols/milky-draft.ts'
 import { parseObject } from '../src/protocols/json.ts'
+import { createId } from '../src/secrets.ts'
 
 export interface MilkyWebhookOptions {
   readonly gateway: Gateway
@@ -31,6 +32,8 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
   const agent = new Agent({ connections: PARALLEL, pipelining: 1, connect: { timeout: target.timeout } })
   const cursor = cursorName('webhook', bot.id, target.url)
   const key = target.secret && createSecretKey(Buffer.from(target.secret.replace(/^whsec_/, ''), 'base64'))
+  const deviceId = createId()
+  let leave: (() => void) | undefined
   const headers = {
     'content-type': 'application/json',
     'x-self-id': String(bot.id),
@@ -38,11 +41,27 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
     ...(target.access_token && { authorization: `Bearer ${target.access_token}` })
   }
 
+  /** People see the bot as online while its receiver takes what it is sent; before the first try it is believed in. */
+  function setThere(isThere: boolean): void {
+    if (isThere) {
+      leave ??= gateway.devices.add({ id: deviceId, accountId: bot.id, kind: 'bot' })
+      return
+    }
+    leave?.()
+    leave = undefined
+  }
+
   async function deliver(event: GatewayEvent, attempt: number, outer: AbortSignal): Promise<void> {
     const body = codec.encodeEvent(event, bot.id)
     if (body === undefined) return
-    const text = await withDeadline({ ms: target.timeout, outer }, (signal) => post(event.id, attempt, body, signal))
-    await runActions(text)
+    try {
+      const text = await withDeadline({ ms: target.timeout, outer }, (signal) => post(event.id, attempt, body, signal))
+      setThere(true)
+      await runActions(text)
+    } catch (err) {
+      setThere(false)
+      throw err
+    }
   }
 
   /** Gives the body of a 2xx answer; rejects on everything else. */
@@ -102,8 +121,10 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
     onError: (err) => log.warn({ err }, 'webhook delivery failed, will try again')
   })
 
+  setThere(true)
   app.stops.add(async () => {
     await delivery.stop()
+    setThere(false)
     await agent.destroy()
   })
 }

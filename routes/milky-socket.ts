@@ -7,6 +7,7 @@ import { CLOSE } from '../src/net/close-codes.ts'
 import { createConnection } from '../src/net/connection.ts'
 import { isOwnMessage, serveCalls } from '../src/net/serve.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
+import { createId } from '../src/secrets.ts'
 
 export interface MilkySocketOptions {
   readonly gateway: Gateway
@@ -76,14 +77,17 @@ export async function milkySocket(
         onError: (err) => log.debug({ err }, 'socket error'),
         onSlow: () => log.warn('the bot reads too slowly, its socket is closed')
       })
+      const deviceId = createId()
       const detach = gateway.hub.attach({
         viewerId: accountId,
+        deviceId,
         receive(event, frameOf) {
           if (!reportsSelf && isOwnMessage(event, accountId)) return
           const frame = frameOf(codec, accountId)
           if (frame) connection.send(frame)
         }
       })
+      const leave = gateway.devices.add({ id: deviceId, accountId, kind: 'bot' })
       gateway.heartbeat.watch(socket)
       const unwatch = access.watch({
         mayStay: () => mayStay(request),
@@ -95,6 +99,7 @@ export async function milkySocket(
         codec,
         dispatcher: gateway.draft,
         accountId,
+        deviceId,
         frameRate: limits.frame_rate,
         onError: gateway.onError
       })
@@ -103,6 +108,7 @@ export async function milkySocket(
       socket.once('close', (code: number) => {
         app.farewells.delete(socket)
         detach()
+        leave()
         unwatch()
         log.info({ code }, 'bot disconnected')
       })

@@ -13,6 +13,8 @@ export interface ServeOptions {
   readonly codec: CallCodec
   readonly dispatcher: Dispatcher
   readonly accountId: number
+  /** The bot's place among the devices: what lasts as long as the socket, such as typing, belongs to it. */
+  readonly deviceId: string
   /** Frames per second that are read; a faster client is not refused, it is read more slowly. */
   readonly frameRate: number
   readonly onError: (err: unknown) => void
@@ -36,10 +38,11 @@ export function serveCalls({
   codec,
   dispatcher,
   accountId,
+  deviceId,
   frameRate,
   onError
 }: ServeOptions): Serving {
-  const caller = { accountId }
+  const caller = { accountId, deviceId }
   const budget = createFrameBudget(socket, frameRate)
   let inFlight = 0
   let isFinishing = false

@@ -47,6 +47,19 @@ const Message = Type.Array(DraftOutgoingSegment)
 const MessageId = Type.String({ description: 'expected a message_id string' })
 const history = { start_message_id: Type.Optional(MessageId), limit: Type.Optional(Int) }
 
+/** What the draft has no action for (docs/milky.md, "Extensions"). */
+export const draftExtensions: readonly DraftAction[] = [
+  draft(
+    'set_typing',
+    Type.Object({ user_id: Type.Optional(Uin), group_id: Type.Optional(Uin), is_typing: Type.Optional(Bool) }),
+    (params) => {
+      if (params.user_id === undefined && params.group_id === undefined)
+        throw new ActionError('invalid', 'user_id: expected the id of an account, or a group_id', { field: 'user_id' })
+      return { action: 'set_typing', params }
+    }
+  )
+]
+
 /** The draft's chapters "system", "message" and "group" (contract 1.6), as far as they work. */
 export const draftActions: readonly DraftAction[] = [
   same('get_login_info', Type.Object({})),

@@ -5,7 +5,7 @@ import type { ChatRef, EventKind, EventOf, GatewayEvent } from '../core/event.ts
 import { compileParams } from '../core/validate.ts'
 import { toIncomingSegment } from '../schema/segment.ts'
 import { encodeWith, type CallCodec, type Codec, type Inbound } from './codec.ts'
-import { draftActions, type Call } from './draft-actions.ts'
+import { draftActions, draftExtensions, type Call } from './draft-actions.ts'
 import { addressOf, toDraftIncomingSegment, toMessageId } from './draft-shapes.ts'
 import { keepExact, parseObject } from './json.ts'
 
@@ -34,7 +34,10 @@ export function createDraftDispatcher(
   bugs: Pick<DispatcherOptions, 'onBug' | 'newId'>
 ): Dispatcher {
   const table = new Map(
-    draftActions.map((action) => [action.name, { ...action, validate: compileParams(action.params) }])
+    [...draftActions, ...draftExtensions].map((action) => [
+      action.name,
+      { ...action, validate: compileParams(action.params) }
+    ])
   )
 
   return {

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { configReference, Limits } from '../../src/config.ts'
 import { ActionError, REASONS, type Reason } from '../../src/core/errors.ts'
-import { draftActions } from '../../src/protocols/draft-actions.ts'
+import { draftActions, draftExtensions } from '../../src/protocols/draft-actions.ts'
 import { toErrorCode } from '../../src/protocols/imsuite.ts'
 import { EVENT_TYPES, toDraftEnvelope } from '../../src/protocols/milky-draft.ts'
 import { blocksOf, headingsOf, linksOf, namesWith, pathsIn, readPage, root, tableBelow } from './markdown.ts'
@@ -85,6 +85,14 @@ t.test('docs/milky.md', async (t) => {
     t.equal(new Set(rows.map((row) => row[0])).size, 44)
     t.strictSame(namesWith('yes', rows), draftActions.map((action) => action.name).toSorted())
     t.equal(namesWith('yes', rows).length + namesWith('later', rows).length, 44)
+  })
+
+  t.test('lists what there is beside the draft', async (t) => {
+    const listed = tableBelow(page, '### Extensions').map(([name]) => name)
+    t.strictSame(
+      listed,
+      draftExtensions.map((action) => action.name)
+    )
   })
 
   t.test('lists the 18 events of the draft and says which are sent', async (t) => {
