@@ -19,7 +19,8 @@ import { milkyApi } from '../routes/milky-api.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { createMemoryBus } from './bus/memory.ts'
-import { isLoopback, maskUrl, type Config } from './config.ts'
+import { isLoopback, maskUrl, toOrigin, type Config } from './config.ts'
+import { openBlobs } from './files/blobs.ts'
 import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
@@ -47,8 +48,10 @@ export async function buildApp(config: Config, log: Logger): Promise<Lactea> {
   const unlock = lockDirectory(dir)
   let gateway: Gateway | undefined
   try {
-    gateway = await openGateway(config, dir, log)
-    return await buildOn(gateway, { config, dir, log, unlock })
+    const secret = config.im.jwt_secret ?? (await loadJwtSecret(dir))
+    const ground = { config, dir, log, secret, unlock, place: { origin: toOrigin(config.server) } }
+    gateway = await openGateway(ground)
+    return await buildOn(gateway, ground)
   } catch (err) {
     await gateway?.close()
     unlock()
@@ -60,17 +63,21 @@ interface Ground {
   readonly config: Config
   readonly dir: string
   readonly log: Logger
+  /** Signs what people carry about. */
+  readonly secret: string
+  /** Where the gateway listens; known for certain only when it does. */
+  readonly place: { origin: string }
   readonly unlock: () => void
 }
 
-async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): Promise<Lactea> {
+async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }: Ground): Promise<Lactea> {
   const { store, accounts } = gateway
   await provision(config, gateway)
   const made = await welcome({ store, accounts, config })
   const identifyBot = await createIdentifyBot(config, gateway)
   const sessions = createSessions({
     store,
-    secret: config.im.jwt_secret ?? (await loadJwtSecret(dir)),
+    secret,
     acceptsUntyped: config.im.accept_untyped_tokens,
     foreignIssuer: findForeignIssuer(config, gateway),
     now: gateway.now
@@ -97,6 +104,10 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
     const sweep = setInterval(() => app.server.closeIdleConnections(), 100)
     app.server.once('close', () => clearInterval(sweep))
     done()
+  })
+  app.addHook('onListen', async () => {
+    const bound = app.server.address()
+    if (typeof bound === 'object' && bound) place.origin = toOrigin({ ...config.server, port: bound.port })
   })
   app.addHook('onClose', async () => {
     await gateway.close()
@@ -134,10 +145,11 @@ async function buildOn(gateway: Gateway, { config, dir, log, unlock }: Ground): 
   return { app, gateway, welcome: made }
 }
 
-async function openGateway(config: Config, dir: string, log: Logger): Promise<Gateway> {
+async function openGateway({ config, dir, log, secret, place }: Ground): Promise<Gateway> {
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
+  const blobs = await openBlobs(join(dir, 'files'))
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
-  return createGateway({ store, bus: createMemoryBus(), log, config })
+  return createGateway({ store, bus: createMemoryBus(), blobs, secret, origin: () => place.origin, log, config })
 }
 
 function findForeignIssuer({ im }: Config, { now, log }: Gateway): ForeignIssuer | undefined {

@@ -9,7 +9,7 @@ import { checkRules } from './config/rules.ts'
 import type { Config as ConfigType } from './config/schema.ts'
 import { describeReadError } from './config/secrets.ts'
 
-export { isLoopback } from './config/hosts.ts'
+export { isLoopback, toOrigin } from './config/hosts.ts'
 export { ConfigErrors, type Mistake } from './config/mistakes.ts'
 export { notYet } from './config/not-yet.ts'
 export { configReference, type ConfigRow, describeConfig } from './config/reference.ts'

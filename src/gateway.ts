@@ -7,14 +7,21 @@ import type { EventBus } from './core/bus.ts'
 import { createCalls } from './core/calls.ts'
 import { createChats, type Chats } from './core/chats.ts'
 import type { Clock } from './core/clock.ts'
+import { createContacts, type Contacts } from './core/contacts.ts'
 import { createDevices, type Devices } from './core/devices.ts'
+import { createDirectory, type Directory } from './core/directory.ts'
 import { createDispatcher, type Dispatcher } from './core/dispatcher.ts'
+import { createFiles, type Files } from './core/files.ts'
 import { createGroups, type Groups } from './core/groups.ts'
+import { createHistory, type History } from './core/history.ts'
+import { createMembers, type Members } from './core/members.ts'
+import { createLinks, type Links } from './core/links.ts'
 import { createPresence, type Presence } from './core/presence.ts'
 import { createReceipts } from './core/receipts.ts'
 import type { Signal } from './core/signal.ts'
 import type { Store } from './core/store.ts'
 import { createTyping } from './core/typing.ts'
+import type { BlobStore } from './files/blobs.ts'
 import type { Logger } from './log.ts'
 import { startHeartbeat, type Heartbeat } from './net/heartbeat.ts'
 import { createHub, type Hub } from './net/hub.ts'
@@ -27,6 +34,14 @@ export interface Gateway {
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly members: Members
+  readonly directory: Directory
+  readonly contacts: Contacts
+  readonly history: History
+  readonly files: Files
+  /** The bytes of files. */
+  readonly blobs: BlobStore
+  readonly links: Links
   readonly dispatcher: Dispatcher
   /** The same actions in the words of the Milky draft. */
   readonly draft: Dispatcher
@@ -50,15 +65,20 @@ export interface Gateway {
 export interface GatewayOptions {
   readonly store: Store
   readonly bus: EventBus
+  readonly blobs: BlobStore
+  /** What everything is signed with that people carry about. */
+  readonly secret: string
+  /** Scheme, host and port where the gateway listens. */
+  readonly origin: () => string
   readonly log: Logger
-  readonly config: Pick<Config, 'limits' | 'im'>
+  readonly config: Pick<Config, 'server' | 'limits' | 'im'>
   readonly clock?: Clock
 }
 
 /** Ties the rooms together. Owns the store from here on: `close` closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { store, bus, log, config, clock = systemClock } = options
-  const { limits, im } = config
+  const { store, bus, blobs, secret, origin, log, config, clock = systemClock } = options
+  const { server, limits, im } = config
   const { now } = clock
   const onError = (err: unknown): void => log.error({ err }, 'something went wrong in the background')
   const bugs = {
@@ -74,7 +94,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     segments: MAX_SEGMENTS,
     editWindowS: im.edit_window
   })
+  const files = createFiles({ store, blobs, now, maxBytes: limits.file_size })
+  const links = createLinks({ secret, publicUrl: server.public_url?.replace(/\/+$/, ''), origin, now })
   const groups = createGroups(store, now)
+  const members = createMembers({ store, chats, now, maxMembers: limits.group_members })
+  const directory = createDirectory(store, now)
+  const contacts = createContacts({ store, directory, now })
   const hub = createHub({ bus, holdWrites: store.holdWrites, onError, position: await store.lastEventId() })
   const devices = createDevices()
   // In a turn of its own, as events are: the answer to who caused it goes out first, and no signal overtakes an event.
@@ -114,6 +139,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   })
   const allowances = createAllowances<AllowanceName>(
     {
+      search: { perSecond: 1, burst: 10 },
       send: { perSecond: limits.im_message_rate, burst: limits.im_message_burst },
       chat: { perSecond: limits.im_chat_rate, burst: limits.im_chat_rate },
       read: { perSecond: limits.im_read_rate, burst: limits.im_read_burst },
@@ -125,17 +151,29 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   )
   const dispatcher = createDispatcher({
     actions,
-    context: { accounts, chats, groups, store, receipts, presence, typing, calls, allowances },
+    context: { accounts, chats, groups, members, directory, contacts, store, receipts, presence, typing, files, links, calls, allowances },
     ...bugs
   })
   const heartbeat = startHeartbeat()
   const unsubscribe = store.onCommit(bus.publish)
+  // What an earlier process did not come to, and what goes with each recalled message.
+  let tidied = files.tidy().catch(onError)
+  const stopTidying = store.onCommit((events) => {
+    if (events.some(({ kind }) => kind === 'message.recalled')) tidied = tidied.then(files.tidy).catch(onError)
+  })
 
   return {
     store,
     accounts,
     chats,
     groups,
+    members,
+    directory,
+    contacts,
+    history: createHistory(store, chats),
+    files,
+    blobs,
+    links,
     dispatcher,
     draft: createDraftDispatcher(dispatcher, bugs),
     hub,
@@ -155,6 +193,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await calls.close()
       hub.close()
       unsubscribe()
+      stopTidying()
+      await tidied
       await store.close()
     }
   }

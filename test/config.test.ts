@@ -64,7 +64,15 @@ void t.test('defaults', async (t) => {
     const { config, file } = load(t, {})
     t.equal(file, undefined)
     t.match(config, {
-      server: { host: '127.0.0.1', port: 3000, tls: null, listeners: [], trusted_proxies: [], allowed_origins: [] },
+      server: {
+        host: '127.0.0.1',
+        port: 3000,
+        tls: null,
+        listeners: [],
+        trusted_proxies: [],
+        public_url: null,
+        allowed_origins: []
+      },
       data: { dir: './data', database: null, nats: null },
       im: {
         registration: 'open',
@@ -888,6 +896,16 @@ void t.test('addresses and tokens', async (t) => {
       'lactea.yaml:3: server.trusted_proxies[0] must be an IP address or a network such as 10.0.0.0/8, got "10.0.0.0/33"',
       'lactea.yaml:4: server.trusted_proxies[1] must be an IP address or a network such as 10.0.0.0/8, got "nginx"',
       'lactea.yaml:6: server.trusted_proxies[3] must be an IP address or a network such as 10.0.0.0/8, got "1.2.3.4/"'
+    ],
+    [
+      'a public address with a query or a password',
+      { file: 'server:\n  public_url: https://me:secret@a.example/im' },
+      'lactea.yaml:2: server.public_url must be without user, password and query, got "https://***@a.example/im"'
+    ],
+    [
+      'a public address that is no web address',
+      { file: 'server:\n  public_url: chat.example.org' },
+      'lactea.yaml:2: server.public_url must start with http:// or https://, got "chat.example.org"'
     ],
     [
       'origins with more than an origin',

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { createMemoryBus } from '../../src/bus/memory.ts'
 import { loadConfig } from '../../src/config.ts'
+import { openBlobs } from '../../src/files/blobs.ts'
 import { createGateway } from '../../src/gateway.ts'
 import { createLogger } from '../../src/log.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
@@ -24,6 +25,9 @@ const store = await openSqliteStore({
 const gateway = await createGateway({
   store,
   bus: createMemoryBus(),
+  blobs: await openBlobs(join(dir, 'files')),
+  secret: 'a secret for this run',
+  origin: () => '',
   log: createLogger('warn'),
   config: loadConfig({ env: {}, cwd: dir }).config
 })

@@ -1,6 +1,6 @@
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type Lactea } from '../app.ts'
-import type { Config } from '../config.ts'
+import { toOrigin, type Config } from '../config.ts'
 import { createLogger } from '../log.ts'
 import type { Welcome } from '../first-start.ts'
 
@@ -43,8 +43,7 @@ function describeListenError({ code, message }: NodeJS.ErrnoException, address: 
 function describeStart({ server, data }: Config, { app, welcome }: Lactea): string[] {
   const bound = app.server.address()
   const port = typeof bound === 'object' && bound ? bound.port : server.port
-  const host = ['0.0.0.0', '::'].includes(server.host) ? 'localhost' : server.host
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const url = toOrigin({ ...server, port })
   return [
     `Lactea listens on ${url}`,
     `  data     ${data.dir}`,

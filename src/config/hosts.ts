@@ -17,6 +17,12 @@ export function isUnspecified(host: string): boolean {
   return ['0.0.0.0', '::', '::ffff:0:0', '::ffff:0.0.0.0'].includes(bareHost(host))
 }
 
+/** Where a server can be reached that listens like this. */
+export function toOrigin({ host, port }: { readonly host: string; readonly port: number }): string {
+  const name = isUnspecified(host) ? 'localhost' : bareHost(host)
+  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+}
+
 function bareHost(host: string): string {
   return host.toLowerCase().replace(/^\[(.*)\]$/, '$1')
 }

@@ -109,6 +109,14 @@ const Server = section(
       text('An address or network.', { is: 'cidr' }),
       'Addresses or CIDR networks whose X-Forwarded-* headers are believed.'
     ),
+    public_url: optional(
+      text(
+        'Address under which clients reach the gateway, such as https://chat.example.org: links to files begin with it.',
+        {
+          is: 'base-url'
+        }
+      )
+    ),
     allowed_origins: listOf(
       text('An origin.', { is: 'origin' }),
       'Origins of other web pages that may call the gateway from a browser.'

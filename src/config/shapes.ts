@@ -11,6 +11,7 @@ export type ShapeName =
   | 'webhook-secret'
   | 'http-url'
   | 'ws-url'
+  | 'base-url'
   | 'host'
   | 'cidr'
   | 'origin'
@@ -39,6 +40,11 @@ export const shapes: Record<ShapeName, Shape> = {
 
   'http-url': (text) => checkUrl(text, ['http:', 'https:']),
   'ws-url': (text) => checkUrl(text, ['ws:', 'wss:']),
+  'base-url'(text) {
+    const { search, username, password } = URL.parse(text) ?? { search: '', username: '', password: '' }
+    if (search || username || password) return 'must be without user, password and query'
+    return checkUrl(text, ['http:', 'https:'])
+  },
 
   host(text) {
     if (isIP(text)) return undefined

@@ -3,8 +3,13 @@ import type { Accounts } from './accounts.ts'
 import type { Allowances } from './allowances.ts'
 import type { Calls } from './calls.ts'
 import type { Chats } from './chats.ts'
+import type { Contacts } from './contacts.ts'
+import type { Directory } from './directory.ts'
 import type { ActionError } from './errors.ts'
+import type { Files } from './files.ts'
 import type { Groups } from './groups.ts'
+import type { Members } from './members.ts'
+import type { Links } from './links.ts'
 import type { Presence } from './presence.ts'
 import type { Receipts } from './receipts.ts'
 import type { Account, Store } from './store.ts'
@@ -18,7 +23,7 @@ export interface Caller {
 }
 
 /** What people may do only so often. */
-export type AllowanceName = 'send' | 'chat' | 'read' | 'typing' | 'watch' | 'offer'
+export type AllowanceName = 'search' | 'send' | 'chat' | 'read' | 'typing' | 'watch' | 'offer'
 
 export interface ActionContext {
   readonly caller: Account
@@ -27,10 +32,15 @@ export interface ActionContext {
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly members: Members
+  readonly directory: Directory
+  readonly contacts: Contacts
   readonly receipts: Receipts
   readonly presence: Presence
   readonly typing: Typing
   readonly calls: Calls
+  readonly files: Files
+  readonly links: Links
   readonly allowances: Allowances<AllowanceName>
   readonly store: Store
 }

@@ -10,6 +10,8 @@ export interface Links {
   readonly linkOf: LinkOf
   /** Always with scheme and host. */
   readonly absoluteLinkOf: LinkOf
+  /** Counts for ever: for what everybody may see, such as the picture that somebody shows of themselves. */
+  readonly lastingLinkOf: LinkOf
   /** Whether this is what `linkOf` once gave for the file, and still counts. */
   readonly isValid: (fileId: number, expiry: string, signature: string) => boolean
   /** Which of our files the address means, permitted or not; undefined for addresses elsewhere. */
@@ -30,6 +32,8 @@ export interface LinksOptions {
 const HOUR_S = 3600
 /** A link lives at least a day. It ends at a full hour, so that all links of one hour are the same and caches help. */
 const LIFE_HOURS = 24
+/** The last second of the year 9999. */
+const NEVER = '253402300799'
 /** What paths are resolved against. */
 const HERE = 'http://here.invalid'
 const PATH = /^\/api\/files\/([1-9]\d{0,14})(?:\/[^/]*)?$/
@@ -48,19 +52,24 @@ export function createLinks({ secret, publicUrl, origin, now }: LinksOptions): L
     return given.length === right.length && timingSafeEqual(given, right)
   }
 
-  function toPath(fileId: number, name: string): string {
-    const expiry = String((Math.floor(now() / HOUR_S) + LIFE_HOURS + 1) * HOUR_S)
+  const nextExpiry = (): string => String((Math.floor(now() / HOUR_S) + LIFE_HOURS + 1) * HOUR_S)
+
+  function toPath(fileId: number, name: string, expiry: string): string {
     return `/api/files/${fileId}/${toPathName(name)}?exp=${expiry}&sig=${sign(fileId, expiry).toString('base64url')}`
   }
 
   const linkOn =
-    (base: () => string): LinkOf =>
+    (base: () => string, toExpiry = nextExpiry): LinkOf =>
     ({ fileId, url = '', name }) =>
-      fileId === undefined ? url : base() + toPath(fileId, name)
+      fileId === undefined ? url : base() + toPath(fileId, name, toExpiry())
 
   return {
     linkOf: linkOn(() => publicUrl ?? ''),
     absoluteLinkOf: linkOn(() => publicUrl ?? origin()),
+    lastingLinkOf: linkOn(
+      () => publicUrl ?? '',
+      () => NEVER
+    ),
 
     isValid: (fileId, expiry, signature) =>
       /^\d{1,12}$/.test(expiry) && Number(expiry) > now() && isSigned(fileId, expiry, signature),

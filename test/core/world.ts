@@ -5,9 +5,15 @@ import type { AllowanceName, Outcome } from '../../src/core/action.ts'
 import { createAllowances, type Allowances } from '../../src/core/allowances.ts'
 import { createCalls, type Calls } from '../../src/core/calls.ts'
 import { createChats, type Chats } from '../../src/core/chats.ts'
+import { createContacts, type Contacts } from '../../src/core/contacts.ts'
+import { createDirectory, type Directory } from '../../src/core/directory.ts'
 import { createDispatcher } from '../../src/core/dispatcher.ts'
+import { createFiles, type Files } from '../../src/core/files.ts'
 import type { GatewayEvent } from '../../src/core/event.ts'
 import { createGroups, type Groups } from '../../src/core/groups.ts'
+import { createLinks, type Links } from '../../src/core/links.ts'
+import { createHistory, type History } from '../../src/core/history.ts'
+import { createMembers, type Members } from '../../src/core/members.ts'
 import { createDevices, type Devices } from '../../src/core/devices.ts'
 import { createPresence, type Presence } from '../../src/core/presence.ts'
 import { createReceipts, type Receipts } from '../../src/core/receipts.ts'
@@ -15,9 +21,11 @@ import type { DraftSegment } from '../../src/core/segment.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import type { Message, Store } from '../../src/core/store.ts'
 import { createTyping, type Typing } from '../../src/core/typing.ts'
+import { openBlobs, type BlobStore } from '../../src/files/blobs.ts'
 import { digestToken, passwords } from '../../src/secrets.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { createTestClock, type TestClock } from '../helpers/clock.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 
 /** Who is who in the group; the strangers are in no group and nobody's friend. */
 export const who = {
@@ -36,6 +44,9 @@ export const GROUP = 100001
 export const START = 1_700_000_000
 export const limits = { personText: 10, botText: 20, segments: 5, editWindowS: 60 }
 
+/** Bytes. */
+export const MAX_FILE = 4096
+
 export interface World {
   readonly store: Store
   readonly receipts: Receipts
@@ -44,6 +55,9 @@ export interface World {
   readonly presence: Presence
   readonly typing: Typing
   readonly calls: Calls
+  readonly files: Files
+  readonly blobs: BlobStore
+  readonly links: Links
   readonly allowances: Allowances<AllowanceName>
   /** Drives what waits (receipts and the like); the time of messages is set by `setTime`. */
   readonly clock: TestClock
@@ -52,6 +66,10 @@ export interface World {
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly members: Members
+  readonly directory: Directory
+  readonly contacts: Contacts
+  readonly history: History
   /** Everything that happened since this was last asked for. */
   readonly news: () => Promise<GatewayEvent[]>
   readonly setTime: (time: number) => void
@@ -70,6 +88,10 @@ export async function openWorld(t: Test): Promise<World> {
   const accounts = createAccounts({ store, now, passwords, digest: digestToken })
   const chats = createChats(store, now, limits)
   const groups = createGroups(store, now)
+  const members = createMembers({ store, chats, now, maxMembers: 8 })
+  const directory = createDirectory(store, now)
+  const contacts = createContacts({ store, directory, now })
+  const history = createHistory(store, chats)
   const signals: Signal[] = []
   const tell = (signal: Signal): void => void signals.push(signal)
   const onError = (err: unknown): void => void t.error(err)
@@ -99,10 +121,28 @@ export async function openWorld(t: Test): Promise<World> {
   })
   const plenty = { perSecond: 1000, burst: 1000 }
   const allowances = createAllowances<AllowanceName>(
-    { send: plenty, chat: plenty, read: plenty, typing: plenty, watch: plenty, offer: plenty },
+    { search: plenty, send: plenty, chat: plenty, read: plenty, typing: plenty, watch: plenty, offer: plenty },
     clock
   )
-  const context = { accounts, chats, groups, store, receipts, presence, typing, calls, allowances }
+  const blobs = await openBlobs(makeDirectory(t))
+  const files = createFiles({ store, blobs, now, maxBytes: MAX_FILE })
+  const links = createLinks({ secret: 'secret', publicUrl: undefined, origin: () => 'http://127.0.0.1:3000', now })
+  const context = {
+    accounts,
+    chats,
+    groups,
+    members,
+    directory,
+    contacts,
+    store,
+    receipts,
+    presence,
+    typing,
+    files,
+    links,
+    calls,
+    allowances
+  }
   const dispatcher = createDispatcher({
     actions,
     context,
@@ -139,6 +179,8 @@ export async function openWorld(t: Test): Promise<World> {
 
   return {
     ...context,
+    blobs,
+    history,
     devices,
     clock,
     signals: () => signals.splice(0),

@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { ActionError } from '../../src/core/errors.ts'
 import type { MediaFile } from '../../src/core/segment.ts'
 import type { Message, NewFile, Store } from '../../src/core/store.ts'
 
@@ -53,12 +54,16 @@ export function fileStoreSuite(t: Test, open: (t: Test) => Promise<Store>): void
     const { id } = await store.addFile(picture())
     const isShown = (): Promise<boolean[]> => Promise.all([BOB, CAROL].map((who) => store.isFileShownTo(id, who)))
     t.strictSame(await isShown(), [false, false])
-    await t.rejects(send(store, BOB, groupId, id), { reason: 'not_found' }, 'nobody sends what they cannot see')
+    await t.rejects(
+      send(store, BOB, groupId, id),
+      new ActionError('not_found', ''),
+      'nobody sends what they cannot see'
+    )
     await send(store, ALICE, chatId, id)
     t.strictSame(await isShown(), [true, false])
     await send(store, BOB, groupId, id)
     t.strictSame(await isShown(), [true, true])
-    await t.rejects(send(store, BOB, groupId, id + 1), { reason: 'not_found', details: { field: 'file_id' } })
+    await t.rejects(send(store, BOB, groupId, id + 1), new ActionError('not_found', '', { field: 'file_id' }))
   })
 
   t.test('a file that a message shows stays until the last such message is recalled', async (t) => {
