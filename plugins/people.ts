@@ -1,8 +1,9 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Dispatcher } from '../src/core/dispatcher.ts'
 import { ActionError, type Reason } from '../src/core/errors.ts'
 import { parseBearer } from '../src/net/bearer.ts'
-import { toErrorCode } from '../src/protocols/imsuite.ts'
+import { toErrorAnswer, toErrorCode } from '../src/protocols/imsuite.ts'
 import { toRefusal } from '../src/protocols/imsuite-rest.ts'
 import { say, type Sentence } from '../src/protocols/imsuite-words.ts'
 import { isFault, isTemporary, type Sessions, type Signed } from '../src/sessions.ts'
@@ -56,16 +57,24 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
 
   app.setErrorHandler((err: FastifyError | ActionError, request, reply) => {
     if (err instanceof ActionError) {
-      const { field, retryAfterMs } = err.details
+      const { retryAfterMs } = err.details
       if (err.reason === 'rate_limited' && retryAfterMs !== undefined) return sendWait(request, reply, retryAfterMs)
-      const details = field === undefined ? {} : { field }
-      return reply.code(STATUS[err.reason]).send(toRefusal(err.message, toErrorCode(err.reason), details))
+      const { reason, code, message, details } = toErrorAnswer(err)
+      return reply.code(STATUS[reason]).send(toRefusal(message, code, details))
     }
     const status = err.statusCode ?? 500
     if (status === 503) return reply.code(503).send(toRefusal(err.message, 'SERVICE_UNAVAILABLE'))
     if (status < 500) return reply.code(status).send(toRefusal(err.message, 'VALIDATION_ERROR'))
     request.log.error({ err }, 'a request failed')
     return reply.code(status).send(toRefusal('internal error', 'INTERNAL_ERROR'))
+  })
+
+  // Clients that always say what they send also say it of nothing, such as for marking as read.
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return done(null, undefined)
+    return parseJson(request, String(body), done)
   })
 
   const limitBy =
@@ -126,6 +135,36 @@ export function personOf(request: FastifyRequest): Signed {
 /** A fixed sentence in the language of who asks. */
 export function sayTo({ headers }: FastifyRequest, sentence: Sentence, value?: string | number): string {
   return say(sentence, headers['accept-language'], value)
+}
+
+/** An id in the path. */
+export function idOf(request: FastifyRequest, name = 'id'): number {
+  const text = (request.params as Record<string, string | undefined>)[name] ?? ''
+  const id = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : NaN
+  if (!Number.isSafeInteger(id)) throw new ActionError('invalid', `${name}: expected an id`, { field: name })
+  return id
+}
+
+/** Some words of the query, trimmed; undefined when there are none. */
+export function wordsOf(request: FastifyRequest, name: string, maxLength = 100): string | undefined {
+  const given = (request.query as Record<string, unknown>)[name]
+  const words = typeof given === 'string' ? given.trim() : given
+  if (words === undefined || words === '') return undefined
+  if (typeof words !== 'string' || words.length > maxLength)
+    throw new ActionError('invalid', `${name}: expected 1 to ${maxLength} characters`, { field: name })
+  return words
+}
+
+/** Carries an action out for the person who asks, as a frame of theirs would; throws what goes wrong. */
+export async function perform<Result extends object>(
+  request: FastifyRequest,
+  dispatcher: Dispatcher,
+  action: string,
+  params: object
+): Promise<Result> {
+  const outcome = await dispatcher.dispatch(action, params, { accountId: personOf(request).account.id })
+  if (!outcome.ok) throw outcome.error
+  return outcome.data as Result
 }
 
 /** A number of the query. More than `max` is cut down to it, as clients expect of a page; less than `min` is a mistake. */

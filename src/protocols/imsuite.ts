@@ -100,34 +100,42 @@ export function toErrorCode(reason: Reason): string {
 }
 
 /** The core's names of what a person sends, where the document has others. */
-const FIELDS: ReadonlyMap<string, string> = new Map([
-  ['message', 'content'],
-  ['user_id', 'receiver_id']
-])
+const REST_FIELDS: ReadonlyMap<string, string> = new Map([['message', 'content']])
+const FRAME_FIELDS: ReadonlyMap<string, string> = new Map([...REST_FIELDS, ['user_id', 'receiver_id']])
 
 /** The core finds no message to quote; to the document that is a mistake in the frame (contract 2.6, bad reply target). */
 function isBadReply({ reason, details }: ActionError): boolean {
   return reason === 'not_found' && details.field === 'message'
 }
 
-/** The `error` frame (contract 2.4, 2.6). `details` is open, so what a client may want to know goes there. */
-export function encodeError(
-  given: ActionError,
-  cause: { type?: string | undefined; id?: string | undefined },
-  time: number
-): string {
+/** What clients are told of an error (contract 2.6). `details` is open, so what they may want to know goes there. */
+export function toErrorAnswer(given: ActionError, fields: ReadonlyMap<string, string> = REST_FIELDS) {
   const error = isBadReply(given) ? new ActionError('invalid', given.message, { field: 'reply_to_id' }) : given
   const { field, retryAfterMs, requestId, callId } = error.details
   const reason = error.details.cause ?? (error.reason === 'muted' ? 'muted' : undefined)
   const details = {
-    ...(field !== undefined && { field: FIELDS.get(field) ?? field }),
+    ...(field !== undefined && { field: fields.get(field) ?? field }),
     ...(reason !== undefined && { reason }),
     ...(callId !== undefined && { call_id: callId }),
     ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
-    ...(cause.type !== undefined && { ref_type: cause.type.slice(0, 64) }),
-    ...((cause.id ?? requestId) !== undefined && { request_id: cause.id ?? requestId })
+    ...(requestId !== undefined && { request_id: requestId })
   }
-  return encodeFrame('error', { error_code: ERROR_CODES[error.reason], message: error.message, details }, time)
+  return { reason: error.reason, code: ERROR_CODES[error.reason], message: error.message, details }
+}
+
+/** The `error` frame (contract 2.4). */
+export function encodeError(
+  error: ActionError,
+  cause: { type?: string | undefined; id?: string | undefined },
+  time: number
+): string {
+  const { code, message, details } = toErrorAnswer(error, FRAME_FIELDS)
+  const related = {
+    ...details,
+    ...(cause.type !== undefined && { ref_type: cause.type.slice(0, 64) }),
+    ...(cause.id !== undefined && { request_id: cause.id })
+  }
+  return encodeFrame('error', { error_code: code, message, details: related }, time)
 }
 
 export function toUser({ id, nickname, avatarUrl }: AccountRef) {
