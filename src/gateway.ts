@@ -151,7 +151,22 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   )
   const dispatcher = createDispatcher({
     actions,
-    context: { accounts, chats, groups, members, directory, contacts, store, receipts, presence, typing, files, links, calls, allowances },
+    context: {
+      accounts,
+      chats,
+      groups,
+      members,
+      directory,
+      contacts,
+      store,
+      receipts,
+      presence,
+      typing,
+      files,
+      links,
+      calls,
+      allowances
+    },
     ...bugs
   })
   const heartbeat = startHeartbeat()

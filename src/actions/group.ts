@@ -1,6 +1,11 @@
 import { Type } from '@sinclair/typebox'
-import { defineAction } from '../core/action.ts'
+import { defineAction, type ActionContext } from '../core/action.ts'
 import { Bool, Name, Nothing, OptionalName, Uin } from '../schema/common.ts'
+
+/** People change groups as often as they may say something; bots as often as their door lets them. */
+function take({ caller, allowances }: Pick<ActionContext, 'caller' | 'allowances'>): void {
+  if (caller.kind === 'person') allowances.take('send', caller.id)
+}
 
 const group = { group_id: Uin }
 const member = { ...group, user_id: Uin }
@@ -12,7 +17,8 @@ export const setGroupName = defineAction({
   name: 'set_group_name',
   params: Type.Object({ ...group, new_group_name: Name(64) }),
   result: Nothing,
-  async run({ caller, groups }, { group_id, new_group_name }) {
+  async run({ caller, groups, allowances }, { group_id, new_group_name }) {
+    take({ caller, allowances })
     await groups.rename(caller.id, group_id, new_group_name)
     return {}
   }
@@ -22,7 +28,8 @@ export const setGroupMemberCard = defineAction({
   name: 'set_group_member_card',
   params: Type.Object({ ...member, card: OptionalName(64) }),
   result: Nothing,
-  async run({ caller, groups }, { group_id, user_id, card }) {
+  async run({ caller, groups, allowances }, { group_id, user_id, card }) {
+    take({ caller, allowances })
     await groups.setCard(caller.id, group_id, user_id, card)
     return {}
   }
@@ -32,7 +39,8 @@ export const setGroupMemberAdmin = defineAction({
   name: 'set_group_member_admin',
   params: Type.Object({ ...member, is_set: Type.Optional(Bool) }),
   result: Nothing,
-  async run({ caller, groups }, { group_id, user_id, is_set = true }) {
+  async run({ caller, groups, allowances }, { group_id, user_id, is_set = true }) {
+    take({ caller, allowances })
     await groups.setAdmin(caller.id, group_id, user_id, is_set)
     return {}
   }
@@ -42,7 +50,8 @@ export const setGroupMemberMute = defineAction({
   name: 'set_group_member_mute',
   params: Type.Object({ ...member, duration: Type.Optional(Duration) }),
   result: Nothing,
-  async run({ caller, groups }, { group_id, user_id, duration = 0 }) {
+  async run({ caller, groups, allowances }, { group_id, user_id, duration = 0 }) {
+    take({ caller, allowances })
     await groups.mute(caller.id, group_id, user_id, duration)
     return {}
   }
@@ -52,7 +61,8 @@ export const setGroupWholeMute = defineAction({
   name: 'set_group_whole_mute',
   params: Type.Object({ ...group, is_mute: Type.Optional(Bool) }),
   result: Nothing,
-  async run({ caller, groups }, { group_id, is_mute = true }) {
+  async run({ caller, groups, allowances }, { group_id, is_mute = true }) {
+    take({ caller, allowances })
     await groups.muteAll(caller.id, group_id, is_mute)
     return {}
   }
@@ -63,7 +73,8 @@ export const kickGroupMember = defineAction({
   // `reject_add_request` blocks later requests to join; there are no such requests yet, so there is nothing to block.
   params: Type.Object({ ...member, reject_add_request: Type.Optional(Bool) }),
   result: Nothing,
-  async run({ caller, groups }, { group_id, user_id }) {
+  async run({ caller, groups, allowances }, { group_id, user_id }) {
+    take({ caller, allowances })
     await groups.kick(caller.id, group_id, user_id)
     return {}
   }
@@ -73,7 +84,8 @@ export const quitGroup = defineAction({
   name: 'quit_group',
   params: Type.Object(group),
   result: Nothing,
-  async run({ caller, groups }, { group_id }) {
+  async run({ caller, groups, allowances }, { group_id }) {
+    take({ caller, allowances })
     await groups.quit(caller.id, group_id)
     return {}
   }
