@@ -7,7 +7,7 @@ import { toAnswer, toChatSummary, toPagination } from '../src/protocols/imsuite-
 
 /** Chats, and what was said in them: how a client that was away catches up (IM-Suite contract 1.5, 2.10). */
 export async function imSuiteChats(app: FastifyInstance, { gateway }: { gateway: Gateway }): Promise<void> {
-  const { chats, store } = gateway
+  const { chats, store, links } = gateway
   const { own } = app.people
 
   app.get('/api/chats', own, async (request) => {
@@ -16,7 +16,7 @@ export async function imSuiteChats(app: FastifyInstance, { gateway }: { gateway:
     const limit = wholeNumber(request, 'limit', { fallback: 20, min: 1, max: 100 })
     const { chats: found, total } = await chats.list(id, { offset: (page - 1) * limit, limit })
     return toAnswer({
-      chats: found.map((chat) => toChatSummary(chat, id)),
+      chats: found.map((chat) => toChatSummary(chat, id, links.linkOf)),
       pagination: toPagination({ page, limit, total })
     })
   })
@@ -35,7 +35,10 @@ export async function imSuiteChats(app: FastifyInstance, { gateway }: { gateway:
     const found = await chats.listMessages(id, { chatId, upToSeq, afterSeq, limit: limit + 1 })
     const hasMore = found.length > limit
     const page = afterSeq === undefined ? found.toReversed().slice(0, limit) : found.slice(0, limit)
-    return toAnswer({ messages: page.map(toMessage), pagination: { limit, has_more: hasMore } })
+    return toAnswer({
+      messages: page.map((message) => toMessage(message, links.linkOf)),
+      pagination: { limit, has_more: hasMore }
+    })
   })
 
   /** Clients page by message id; 0 is before the first message. */

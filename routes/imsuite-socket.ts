@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { WebSocket } from 'ws'
+import type { RawData, WebSocket } from 'ws'
 import { isForeignOrigin, queryValue } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
 import { createAllowances } from '../src/core/allowances.ts'
@@ -65,7 +65,7 @@ export async function imSuiteSocket(
 ): Promise<void> {
   const { limits, im } = config
   const { store, hub, clock, now } = gateway
-  const codecs = createImSuiteCodecs()
+  const codecs = createImSuiteCodecs(gateway.links.linkOf)
   const access = watchAccess({ store, onError: gateway.onError })
   const resume = createResume({ store, position: hub.position, now, onError: gateway.onError })
   // Its pings carry the cursor; who answers nothing at all is found by `watchSilence`.
@@ -133,24 +133,29 @@ export async function imSuiteSocket(
 
   /** Some clients show their token in the first frame (contract 2.1, late auth; off unless it is asked for). */
   function waitForToken(socket: WebSocket, line: Line): void {
-    const late = clock.after(LATE_AUTH_MS, () => refuse(line, '令牌无效'))
-    socket.once('close', late)
-    socket.once('message', (data, isBinary) => {
-      late()
+    const giveUp = clock.after(LATE_AUTH_MS, () => refuse(line, '令牌无效'))
+    /** What came in the same packet as the token: it is said once it is known by whom. */
+    const early: [data: RawData, isBinary: boolean][] = []
+    const keep = (data: RawData, isBinary: boolean): void => {
+      if (early.push([data, isBinary]) === 1) giveUp()
+      if (early.length > 1) return
       socket.pause()
-      const verified = isBinary ? Promise.resolve(undefined) : verifyFirst(String(data))
-      verified
+      verifyFirst(String(data))
         .then((signed) => {
+          socket.off('message', keep)
           if (!line.connection.isOpen()) return
-          if (!signed || isFault(signed)) refuse(line, signed?.fault ?? '令牌无效')
-          else enter(socket, line, signed)
+          if (!signed || isFault(signed)) return refuse(line, signed?.fault ?? '令牌无效')
+          enter(socket, line, signed)
+          for (const message of early.slice(1)) socket.emit('message', ...message)
         })
         .catch((err: unknown) => {
           gateway.onError(err)
           end(line, 'internal_error', CLOSE.bug)
         })
         .finally(() => socket.resume())
-    })
+    }
+    socket.on('message', keep)
+    socket.once('close', giveUp)
   }
 
   async function verifyFirst(text: string): Promise<Signed | TokenFault | undefined> {

@@ -1,4 +1,5 @@
 import type { EventOf, GatewayEvent } from '../core/event.ts'
+import type { LinkOf } from '../core/links.ts'
 import type { CallParties, Signal } from '../core/signal.ts'
 import { encodeSignalWith, encodeWith, type Codec } from './codec.ts'
 import { encodeFrame, toChat, toMessage, toTimestamp, toUser } from './imsuite.ts'
@@ -22,7 +23,8 @@ export interface ImSuiteCodecs {
 }
 
 /** All profiles share one encoding: what the extension adds comes after the bytes that base clients get. */
-export function createImSuiteCodecs(): ImSuiteCodecs {
+export function createImSuiteCodecs(linkOf: LinkOf): ImSuiteCodecs {
+  const encodeEvent = createEventEncoder(linkOf)
   let last: { event: GatewayEvent; viewerId: number; frame: string | undefined } | undefined
 
   function encode(event: GatewayEvent, viewerId: number): string | undefined {
@@ -61,7 +63,7 @@ export function createImSuiteCodecs(): ImSuiteCodecs {
       dress: rename,
       encodeEvent: (event, viewerId) =>
         event.kind === 'message.created'
-          ? JSON.stringify({ type: 'message', data: toMessage(event.data.message) })
+          ? JSON.stringify({ type: 'message', data: toMessage(event.data.message, linkOf) })
           : renamed(encode(event, viewerId)),
       encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
     }
@@ -91,32 +93,33 @@ function toExtension(event: GatewayEvent, viewerId: number): object {
 }
 
 /** Events of the document. Membership has no event there; clients learn of it by REST. */
-const encodeEvent = encodeWith<string>({
-  'message.created': ({ chat, time, data }, viewerId) =>
-    encodeFrame(
-      'message.new',
-      { message: toMessage(data.message), chat: toChat(chat, viewerId), sender: toUser(data.sender) },
-      time
-    ),
-  'message.edited': ({ chat, time, data }, viewerId) =>
-    encodeFrame('message.edit', { message: toEditedMessage(data), chat: toChat(chat, viewerId) }, time),
-  'message.recalled': ({ chat, time, data }) =>
-    encodeFrame(
-      'message.delete',
-      { message_id: data.messageId, chat_id: chat.id, deleted_by: data.operatorId, deleted_at: toTimestamp(time) },
-      time
-    ),
-  'member.joined': null,
-  'member.left': null,
-  'member.muted': null,
-  'admin.changed': null,
-  'owner.changed': null,
-  'group.renamed': null,
-  'group.muted': null
-})
+const createEventEncoder = (linkOf: LinkOf): ((event: GatewayEvent, viewerId: number) => string | undefined) =>
+  encodeWith<string>({
+    'message.created': ({ chat, time, data }, viewerId) =>
+      encodeFrame(
+        'message.new',
+        { message: toMessage(data.message, linkOf), chat: toChat(chat, viewerId), sender: toUser(data.sender) },
+        time
+      ),
+    'message.edited': ({ chat, time, data }, viewerId) =>
+      encodeFrame('message.edit', { message: toEditedMessage(data, linkOf), chat: toChat(chat, viewerId) }, time),
+    'message.recalled': ({ chat, time, data }) =>
+      encodeFrame(
+        'message.delete',
+        { message_id: data.messageId, chat_id: chat.id, deleted_by: data.operatorId, deleted_at: toTimestamp(time) },
+        time
+      ),
+    'member.joined': null,
+    'member.left': null,
+    'member.muted': null,
+    'admin.changed': null,
+    'owner.changed': null,
+    'group.renamed': null,
+    'group.muted': null
+  })
 
-function toEditedMessage({ message }: EventOf<'message.edited'>['data']) {
-  const { id, chat_id, sender_id, content, message_type, ...rest } = toMessage(message)
+function toEditedMessage({ message }: EventOf<'message.edited'>['data'], linkOf: LinkOf) {
+  const { id, chat_id, sender_id, content, message_type, ...rest } = toMessage(message, linkOf)
   const { created_at: _, ...more } = rest
   const updated_at = toTimestamp(message.editedAt ?? message.time)
   return { id, chat_id, sender_id, content, message_type, is_edited: true, updated_at, ...more }

@@ -1,4 +1,5 @@
 import type { Account, ChatSummary } from '../core/store.ts'
+import type { LinkOf } from '../core/links.ts'
 import { toChat, toMessage, toTimestamp } from './imsuite.ts'
 
 // Answers of the REST door of people (IM-Suite contract 1.5): supersets of the three families of shapes that clients know.
@@ -50,12 +51,16 @@ export function toTokenAnswer({ accessToken, refreshToken, expiresIn }: Tokens, 
   })
 }
 
-export function toChatSummary({ chat, lastMessage, unreadCount, createdAt, updatedAt }: ChatSummary, viewerId: number) {
+export function toChatSummary(
+  { chat, lastMessage, unreadCount, createdAt, updatedAt }: ChatSummary,
+  viewerId: number,
+  linkOf: LinkOf
+) {
   return {
     ...toChat(chat, viewerId),
     unread_count: unreadCount,
     is_pinned: false,
-    last_message: lastMessage ? toMessage(lastMessage) : null,
+    last_message: lastMessage ? toMessage(lastMessage, linkOf) : null,
     created_at: toTimestamp(createdAt),
     updated_at: toTimestamp(updatedAt)
   }

@@ -1,6 +1,7 @@
 import { ActionError, type Reason } from '../core/errors.ts'
 import type { AccountRef, ChatRef, Message } from '../core/event.ts'
-import { toPlainText } from '../core/segment.ts'
+import type { LinkOf } from '../core/links.ts'
+import { toPlainText, type MediaFile } from '../core/segment.ts'
 import { parseObject } from './json.ts'
 
 // IM-Suite, base profile (contract 2.0): every frame is {type, payload, timestamp} with exactly the document's keys.
@@ -155,15 +156,28 @@ function otherSide([low, high]: readonly [AccountRef, AccountRef], viewerId: num
   return low.id === viewerId ? high : low
 }
 
-export function toMessage(message: Message) {
+/** One file goes with a message, the first; of further ones (bots send such) the text has a word in brackets. */
+export function toMessage(message: Message, linkOf: LinkOf) {
   const reply = message.segments.find((segment) => segment.type === 'reply')
+  const media = message.segments.find((segment) => segment.type === 'media')
   return {
     id: message.id,
     chat_id: message.chatId,
     sender_id: message.senderId,
-    content: toPlainText(message.segments),
-    message_type: 'text',
+    content: toPlainText(message.segments.filter((segment) => segment !== media)),
+    message_type: media?.kind ?? 'text',
     created_at: toTimestamp(message.time),
-    ...(reply && { reply_to_id: reply.messageId })
+    ...(reply && { reply_to_id: reply.messageId }),
+    ...(media && toFileFields(media.file, linkOf))
+  }
+}
+
+function toFileFields(file: MediaFile, linkOf: LinkOf) {
+  const { name, size, mime } = file
+  return {
+    file_url: linkOf(file),
+    ...(name !== '' && { file_name: name }),
+    ...(size > 0 && { file_size: size }),
+    ...(mime !== '' && { mime_type: mime })
   }
 }
