@@ -62,25 +62,30 @@ export function createResume({ store, position, now, onError }: ResumeOptions): 
       const from = known ?? (sessionId === undefined ? undefined : await findStored(sessionId))
       if (from !== undefined) place.confirmed = Math.min(from, place.confirmed)
 
-      function save(): void {
+      async function save(): Promise<void> {
         const cursor = earliest(entry) ?? place.confirmed
-        store
+        await store
           .saveSessionCursor({ sessionId, accountId, cursor, deliveredId: place.confirmed, time: now() })
           .catch(onError)
       }
+      // Also a device that is cut off before its first pong has a place to come back to.
+      void save()
 
       return {
         from,
         confirm(eventId) {
           if (eventId <= place.confirmed) return
           place.confirmed = eventId
-          save()
+          void save()
         },
         close() {
           if (!entry.places.delete(place)) return
           entry.lost = Math.min(entry.lost ?? place.confirmed, place.confirmed)
-          save()
-          if (entry.places.size === 0 && sessionId !== undefined) sessions.delete(sessionId)
+          void save().then(() => {
+            // Not before: who comes back at once reads what is stored.
+            if (entry.places.size === 0 && sessionId !== undefined && sessions.get(sessionId) === entry)
+              sessions.delete(sessionId)
+          })
         }
       }
     }

@@ -13,6 +13,7 @@ import type { Gate } from './gate.ts'
 const SyncRequest = Type.Object({
   known: Type.Optional(
     Type.Record(Type.String({ pattern: '^[0-9]{1,16}$' }), Type.Integer({ minimum: 0 }), {
+      additionalProperties: false,
       description: 'expected the last event_seq of each chat, by its id'
     })
   ),
