@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startApp, text } from '../helpers/app.ts'
+import { alice, bob, openDevice, startPeople, tokenOf } from '../helpers/people.ts'
 import { openSocket } from '../helpers/socket.ts'
 import { namesWith, readPage, tableBelow } from './markdown.ts'
 
@@ -29,19 +30,35 @@ t.test('docs/im-suite.md lists the frames that clients may send', async (t) => {
 })
 
 t.test('docs/im-suite.md lists the frames that the gateway sends', async (t) => {
-  const app = await startApp(t)
-  const person = await openSocket(t, `${app.ws}/ws?token=${await app.signIn('alice', 'alice-secret')}`)
+  const app = await startPeople(t)
+  const person = await openSocket(t, `${app.ws}/ws?token=${await tokenOf(alice)}`)
   const heard = [await person.next()]
+  async function hear(type: string): Promise<any> {
+    for (;;) {
+      const frame = await person.next()
+      heard.push(frame)
+      if (frame.type === type) return frame.payload
+    }
+  }
+
   person.send({ type: 'ping' })
+  await hear('pong')
   person.send({ type: 'nonsense' })
-  person.send({ type: 'message.send', payload: { receiver_id: 10001, content: 'hello' } })
-  for (let count = 0; count < 3; count++) heard.push(await person.next())
-  const message = [{ type: 'text', data: { text: 'a word too much' } }]
-  const { data } = await app.call('token-one', 'send_private_message', { user_id: 10011, message })
-  await app.call('token-one', 'recall_message', data)
-  for (let count = 0; count < 2; count++) heard.push(await person.next())
+  await hear('error')
+  person.send({ type: 'message.send', payload: { receiver_id: bob, content: 'hello' } })
+  const { message, chat } = await hear('message.new')
+  const other = await openDevice(t, app, bob)
+  await hear('presence')
+  other.send({ type: 'typing', payload: { chat_id: chat.id } })
+  await hear('typing')
+  other.send({ type: 'message.read', payload: { message_id: message.id } })
+  await hear('message.read')
+  person.send({ type: 'message.edit', payload: { message_id: message.id, content: 'good day' } })
+  await hear('message.edit')
+  person.send({ type: 'message.delete', payload: { message_id: message.id } })
+  await hear('message.delete')
   await app.lactea.app.close()
-  heard.push(await person.next())
+  await hear('disconnect')
 
   const types = new Set<string>(heard.map((frame) => frame.type))
   t.strictSame([...types].toSorted(), namesWith('yes', tableBelow(page, '### From the gateway')))
