@@ -115,7 +115,7 @@ export async function openWorld(t: Test): Promise<World> {
     clock,
     tell,
     onError,
-    newId: () => `call_${++callNumber}`,
+    newId: () => `call_${String(++callNumber).padStart(3, '0')}`,
     ringMs: 30_000,
     graceMs: 10_000
   })
