@@ -59,7 +59,7 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     if (err instanceof ActionError) {
       const { retryAfterMs } = err.details
       if (err.reason === 'rate_limited' && retryAfterMs !== undefined) return sendWait(request, reply, retryAfterMs)
-      const { reason, code, message, details } = toErrorAnswer(err)
+      const { reason, code, message, details } = toErrorAnswer(err, request.headers['accept-language'])
       return reply.code(STATUS[reason]).send(toRefusal(message, code, details))
     }
     const status = err.statusCode ?? 500

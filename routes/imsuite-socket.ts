@@ -14,14 +14,14 @@ import { createFrame } from '../src/net/frame.ts'
 import { readFrames } from '../src/net/frame-reader.ts'
 import { createGate, type Gate } from '../src/net/gate.ts'
 import { startHeartbeat } from '../src/net/heartbeat.ts'
-import { createPenalty } from '../src/net/penalty.ts'
+import { createPersonFrames } from '../src/net/person-frames.ts'
 import { createReplay } from '../src/net/replay.ts'
 import { createResume, type Place } from '../src/net/resume.ts'
 import { createSync } from '../src/net/sync.ts'
-import { decodeFrame, encodeError, encodeFrame, toTimestamp, type ClientFrame } from '../src/protocols/imsuite.ts'
+import { decodeFrame, encodeError, encodeFrame, toTimestamp } from '../src/protocols/imsuite.ts'
 import { createImSuiteCodecs, extend, type ImSuiteCodec } from '../src/protocols/imsuite-codec.ts'
-import { encodeAck, toPublishedLimits } from '../src/protocols/imsuite-ext.ts'
-import { toCall } from '../src/protocols/imsuite-frames.ts'
+import { toPublishedLimits } from '../src/protocols/imsuite-ext.ts'
+import { say } from '../src/protocols/imsuite-words.ts'
 import { createId } from '../src/secrets.ts'
 import { isFault, type Sessions, type Signed, type TokenFault } from '../src/sessions.ts'
 
@@ -38,8 +38,6 @@ declare module 'fastify' {
   }
 }
 
-/** Frames that are not JSON within a minute before the connection is given up (contract 2.1, close codes). */
-const MAX_NONSENSE = 5
 /** How long a socket without a token may take to send one (contract 2.1, late auth). */
 const LATE_AUTH_MS = 10_000
 /** How long before its end a token of an extension client is asked to be renewed. */
@@ -50,6 +48,8 @@ const EXT_PROTOCOL = 'imsuite.ext.v1'
 interface Line {
   readonly connection: Connection
   readonly codec: ImSuiteCodec
+  /** What the person reads (`Accept-Language`). */
+  readonly language: string | undefined
 }
 
 /** The same once it is known whose it is. */
@@ -122,9 +122,9 @@ export async function imSuiteSocket(
       stream: request.raw.socket,
       maxQueuedBytes: limits.im_buffer,
       onError: (err) => gateway.log.debug({ err, door: 'im-suite' }, 'socket error'),
-      onSlow: () => say(line, 'disconnect', { status: 'disconnected', reason: 'slow_consumer' })
+      onSlow: () => sayTo(line, 'disconnect', { status: 'disconnected', reason: 'slow_consumer' })
     })
-    const line = { connection, codec: codecOf(request) }
+    const line = { connection, codec: codecOf(request), language: request.headers['accept-language'] }
     const { signed } = request
     if (!signed && im.late_auth) return waitForToken(socket, line)
     if (!signed || isFault(signed)) return refuse(line, signed?.fault ?? '令牌无效')
@@ -174,11 +174,11 @@ export async function imSuiteSocket(
     try {
       allowances.take('account', accountId)
     } catch (err) {
-      connection.send(createFrame(codec.dress(encodeError(err as ActionError, {}, now()))))
+      connection.send(createFrame(codec.dress(encodeError(err as ActionError, {}, now(), line.language))))
       return end(line, 'policy', CLOSE.flood)
     }
     const seat: Seat = { ...line, signed, deviceId: createId() }
-    app.farewells.set(socket, () => say(line, 'disconnect', { status: 'disconnected', reason: 'server_shutdown' }))
+    app.farewells.set(socket, () => sayTo(line, 'disconnect', { status: 'disconnected', reason: 'server_shutdown' }))
     greet(seat)
     makeRoom(accountId)
     seats.set(seat.deviceId, seat)
@@ -252,7 +252,7 @@ export async function imSuiteSocket(
   function greet(seat: Seat): void {
     const { signed, deviceId, connection, codec } = seat
     const payload = { status: 'connected', user_id: signed.account.id, server_time: toTimestamp(now()) }
-    if (codec !== codecs.ext) return say(seat, 'connect', payload)
+    if (codec !== codecs.ext) return sayTo(seat, 'connect', payload)
     const x = {
       session_id: signed.sessionId ?? '',
       device_id: deviceId,
@@ -273,7 +273,7 @@ export async function imSuiteSocket(
     }
   }
 
-  function say({ connection, codec }: Line, type: string, payload: object): void {
+  function sayTo({ connection, codec }: Line, type: string, payload: object): void {
     connection.send(createFrame(codec.dress(encodeFrame(type, payload, now()))))
   }
 
@@ -283,11 +283,12 @@ export async function imSuiteSocket(
   }
 
   function sayUnauthenticated(line: Line, reason: string): void {
-    say(line, 'error', { error_code: 'AUTHENTICATION_FAILED', message: '认证失败', details: { reason } })
+    const message = say('认证失败', line.language)
+    sayTo(line, 'error', { error_code: 'AUTHENTICATION_FAILED', message, details: { reason } })
   }
 
   function end(line: Line, reason: string, close: CloseReason): void {
-    say(line, 'disconnect', { status: 'disconnected', reason })
+    sayTo(line, 'disconnect', { status: 'disconnected', reason })
     ended.add(line.connection)
     line.connection.close(close)
   }
@@ -317,7 +318,7 @@ export async function imSuiteSocket(
       const isExpiring = leftS <= EXPIRING_S
       if (isExt && isExpiring && warned !== expiresAt) {
         warned = expiresAt
-        say(seat, 'auth.expiring', { expires_at: toTimestamp(expiresAt) })
+        sayTo(seat, 'auth.expiring', { expires_at: toTimestamp(expiresAt) })
       }
       const waitS = isExt && !isExpiring ? leftS - EXPIRING_S : leftS
       stop = clock.after(Math.min(waitS * 1000, 2 ** 31 - 1), wait)
@@ -326,104 +327,34 @@ export async function imSuiteSocket(
     return () => stop()
   }
 
+  /** One frame after the other, and none before what was missed is sent. */
   function read(socket: WebSocket, seat: Seat, ready: Promise<void>, gate: Gate): void {
     const { connection, codec, deviceId } = seat
     const { id: accountId } = seat.signed.account
-    const isExt = codec === codecs.ext
-    const penalty = createPenalty(clock.ticks)
-    const nonsense: number[] = []
-    const sync = createSync({
-      store,
-      connection,
-      gate,
-      codec,
-      viewerId: accountId,
-      epoch,
-      say: (type, payload) => say(seat, type, payload),
-      now
+    const tell = (type: string, payload: object): void => sayTo(seat, type, payload)
+    const handle = createPersonFrames({
+      ...seat,
+      isExt: codec === codecs.ext,
+      isLenient: im.lenient,
+      dispatch: (action, params) => gateway.dispatcher.dispatch(action, params, { accountId, deviceId }),
+      takeFrame: () => allowances.take('frame', deviceId),
+      sync: createSync({ store, connection, gate, codec, viewerId: accountId, epoch, say: tell, now }),
+      async renew(token) {
+        const signed = await sessions.verify(token)
+        if (isFault(signed)) return signed.fault
+        if (signed.account.id !== accountId) return '令牌无效'
+        seat.signed = signed
+        return signed.expiresAt
+      },
+      end: (reason, close) => end(seat, reason, close),
+      onBug: gateway.onError,
+      now,
+      ticks: clock.ticks
     })
-
-    async function handle(text: string): Promise<void> {
-      await ready
-      let frame: ClientFrame | undefined
-      try {
-        frame = decodeFrame(text, { isLenient: im.lenient })
-        const result = await answer(frame)
-        if (isExt && frame.id !== undefined) connection.send(createFrame(encodeAck(frame.id, result, now())))
-        await follow(frame, result)
-      } catch (err) {
-        if (err instanceof ActionError) return fail(err, frame)
-        gateway.onError(err)
-        end(seat, 'internal_error', CLOSE.bug)
-      }
-    }
-
-    /** Does what the frame asks for; gives what an acknowledgement tells of it. */
-    async function answer(frame: ClientFrame): Promise<object> {
-      const { type, payload } = frame
-      const call = toCall(frame, isExt)
-      if (!call && type !== 'ping' && !(isExt && OWN_EXT_FRAMES.has(type)))
-        throw new ActionError('unknown_action', `type: there is no event "${type.slice(0, 64)}" that clients send`, {
-          field: 'type'
-        })
-      allowances.take('frame', deviceId)
-      if (type === 'auth' || type === 'auth.refresh') return renew(payload.token)
-      if (!call) return {}
-      const outcome = await gateway.dispatcher.dispatch(call.action, call.params, { accountId, deviceId })
-      if (!outcome.ok) throw outcome.error
-      return outcome.data
-    }
-
-    /** What is sent after the acknowledgement. */
-    async function follow({ type, payload }: ClientFrame, result: object): Promise<void> {
-      if (type === 'ping') {
-        const timestamp = typeof payload.timestamp === 'string' ? payload.timestamp.slice(0, 64) : toTimestamp(now())
-        const frame = encodeFrame('pong', { timestamp }, now())
-        connection.send(createFrame(isExt ? extend(frame, { server_time: toTimestamp(now()) }) : codec.dress(frame)))
-      }
-      if (isExt && type === 'sync') await sync(payload)
-      if (isExt && type === 'presence.subscribe') say(seat, 'presence.snapshot', result)
-    }
-
-    async function renew(token: unknown): Promise<object> {
-      const signed = typeof token === 'string' ? await sessions.verify(token) : undefined
-      if (!signed || isFault(signed) || signed.account.id !== accountId)
-        throw new ActionError('invalid', `token: ${signed && isFault(signed) ? signed.fault : '令牌无效'}`, {
-          field: 'token'
-        })
-      seat.signed = signed
-      return { expires_at: signed.expiresAt }
-    }
-
-    function fail(err: ActionError, frame: ClientFrame | undefined): void {
-      const isAsked = isExt && frame?.id !== undefined
-      if (err.reason === 'rate_limited') {
-        // Who types fast is no flood, and an error for each would be one.
-        if (frame?.type === 'typing' && !isAsked) return
-        const { mayTell, isFlood } = penalty.count()
-        if (mayTell || isAsked) tellError(err, frame)
-        if (isFlood) end(seat, 'policy', CLOSE.flood)
-        return
-      }
-      tellError(err, frame)
-      if (!frame && err.details.field === undefined) countNonsense()
-    }
-
-    function tellError(err: ActionError, frame: ClientFrame | undefined): void {
-      connection.send(createFrame(codec.dress(encodeError(err, frame ?? {}, now()))))
-    }
-
-    function countNonsense(): void {
-      const time = now()
-      nonsense.push(time)
-      while (nonsense[0] !== undefined && nonsense[0] <= time - 60) nonsense.shift()
-      if (nonsense.length >= MAX_NONSENSE) end(seat, 'policy', CLOSE.nonsense)
-    }
-
     readFrames({
       socket,
       isEnded: () => ended.has(connection),
-      handle,
+      handle: (text) => ready.then(() => handle(text)),
       onBinary: () => end(seat, 'policy', CLOSE.binary)
     })
   }
@@ -458,9 +389,6 @@ export async function imSuiteSocket(
     })
   }
 }
-
-/** Frames of the extension profile that the connection answers by itself. */
-const OWN_EXT_FRAMES: ReadonlySet<string> = new Set(['auth', 'auth.refresh', 'sync'])
 
 /** Names the event log: another one once the database was replaced, so that clients know that their places mean nothing there. */
 async function openEpoch({ store }: Gateway): Promise<string> {

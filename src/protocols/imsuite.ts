@@ -2,6 +2,7 @@ import { ActionError, type Reason } from '../core/errors.ts'
 import type { AccountRef, ChatRef, Message } from '../core/event.ts'
 import type { LinkOf } from '../core/links.ts'
 import { toPlainText, type MediaFile } from '../core/segment.ts'
+import { explain } from './imsuite-words.ts'
 import { parseObject } from './json.ts'
 
 // IM-Suite, base profile (contract 2.0): every frame is {type, payload, timestamp} with exactly the document's keys.
@@ -110,7 +111,11 @@ function isBadReply({ reason, details }: ActionError): boolean {
 }
 
 /** What clients are told of an error (contract 2.6). `details` is open, so what they may want to know goes there. */
-export function toErrorAnswer(given: ActionError, fields: ReadonlyMap<string, string> = REST_FIELDS) {
+export function toErrorAnswer(
+  given: ActionError,
+  acceptLanguage?: string,
+  fields: ReadonlyMap<string, string> = REST_FIELDS
+) {
   const error = isBadReply(given) ? new ActionError('invalid', given.message, { field: 'reply_to_id' }) : given
   const { field, retryAfterMs, requestId, callId } = error.details
   const reason = error.details.cause ?? (error.reason === 'muted' ? 'muted' : undefined)
@@ -121,16 +126,17 @@ export function toErrorAnswer(given: ActionError, fields: ReadonlyMap<string, st
     ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
     ...(requestId !== undefined && { request_id: requestId })
   }
-  return { reason: error.reason, code: ERROR_CODES[error.reason], message: error.message, details }
+  return { reason: error.reason, code: ERROR_CODES[error.reason], message: explain(error, acceptLanguage), details }
 }
 
 /** The `error` frame (contract 2.4). */
 export function encodeError(
   error: ActionError,
   cause: { type?: string | undefined; id?: string | undefined },
-  time: number
+  time: number,
+  acceptLanguage?: string
 ): string {
-  const { code, message, details } = toErrorAnswer(error, FRAME_FIELDS)
+  const { code, message, details } = toErrorAnswer(error, acceptLanguage, FRAME_FIELDS)
   const related = {
     ...details,
     ...(cause.type !== undefined && { ref_type: cause.type.slice(0, 64) }),
