@@ -3,10 +3,30 @@ import { defineAction } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import type { DraftSegment } from '../core/segment.ts'
 import { Int, Nothing, Text, Uin } from '../schema/common.ts'
+import { findMedia } from './media.ts'
 
 // Actions that Milky has no word for: what people ask for through IM-Suite.
 
+const FileId = Type.Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'expected the id of a file'
+})
 const ClientMessageId = Type.String({ minLength: 1, maxLength: 64, description: 'expected 1 to 64 characters' })
+
+const MessageType = Type.Union(
+  [
+    Type.Literal('text'),
+    Type.Literal('image'),
+    Type.Literal('video'),
+    Type.Literal('audio'),
+    Type.Literal('voice'),
+    Type.Literal('file'),
+    Type.Literal('sticker'),
+    Type.Literal('gif')
+  ],
+  { description: 'expected text, image, video, audio, voice, file, sticker or gif' }
+)
 
 /** IM-Suite 2.3 `message.send`. `receiver_id` finds or makes the private chat; `reply_to_id` is a global message id. */
 export const sendChatMessage = defineAction({
@@ -14,9 +34,14 @@ export const sendChatMessage = defineAction({
   params: Type.Object({
     chat_id: Type.Optional(Uin),
     receiver_id: Type.Optional(Uin),
-    content: Text,
-    message_type: Type.Optional(
-      Type.Literal('text', { description: 'expected "text", the only type that can be sent yet' })
+    content: Type.Optional(Text),
+    message_type: Type.Optional(MessageType),
+    file_id: Type.Optional(FileId),
+    file_url: Type.Optional(Type.String({ maxLength: 2048, description: 'expected an address' })),
+    file_name: Type.Optional(Text),
+    file_size: Type.Optional(Int),
+    mime_type: Type.Optional(
+      Type.String({ maxLength: 255, pattern: '^([\\w.+-]+/[\\w.+-]+(;.*)?)?$', description: 'expected a media type' })
     ),
     reply_to_id: Type.Optional(Int),
     client_msg_id: Type.Optional(ClientMessageId),
@@ -27,15 +52,19 @@ export const sendChatMessage = defineAction({
     send_at: Type.Optional(Type.Undefined({ description: 'messages to be sent later are not supported' }))
   }),
   result: Type.Object({ message_id: Int, chat_id: Uin, seq: Int, created_at: Int, duplicate: Type.Boolean() }),
-  async run({ caller, chats, allowances }, { chat_id, receiver_id, content, reply_to_id, client_msg_id, random_id }) {
+  async run(context, { chat_id, receiver_id, content = '', reply_to_id, client_msg_id, random_id, ...choice }) {
+    const { caller, chats, allowances } = context
     const text = content.trim()
-    if (text === '') throw new ActionError('invalid', 'content: expected some text', { field: 'content' })
+    const media = await findMedia(context, choice)
+    if (text === '' && !media) throw new ActionError('invalid', 'content: expected some text', { field: 'content' })
     allowances.take('send', caller.id)
     const chatId = chat_id ?? (receiver_id === undefined ? undefined : await chats.openPrivate(caller, receiver_id))
     if (chatId === undefined)
       throw new ActionError('invalid', 'chat_id: expected the id of a chat, it is missing', { field: 'chat_id' })
-    const segments: DraftSegment[] = [{ type: 'text', text }]
-    if (reply_to_id !== undefined) segments.unshift({ type: 'reply', messageId: reply_to_id })
+    const segments: DraftSegment[] = []
+    if (reply_to_id !== undefined) segments.push({ type: 'reply', messageId: reply_to_id })
+    if (media) segments.push(media)
+    if (text !== '') segments.push({ type: 'text', text })
     allowances.take('chat', chatId)
     const clientId = client_msg_id ?? (random_id === undefined ? undefined : String(random_id))
     const { message, isDuplicate } = await chats.send({ chatId, sender: caller, segments, clientId })

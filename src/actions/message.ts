@@ -2,10 +2,11 @@ import { Type } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import type { Message } from '../core/store.ts'
-import { Int, Nothing, Scene, Uin } from '../schema/common.ts'
+import { Int, Nothing, Scene, Text, Uin } from '../schema/common.ts'
 import { toFriendEntity, toGroupEntity, toGroupMemberEntity } from '../schema/entity.ts'
 import { IncomingMessage, toMessageFields } from '../schema/message.ts'
-import { OutgoingSegment, toDraftSegment } from '../schema/segment.ts'
+import { OutgoingSegment, parseResourceId } from '../schema/segment.ts'
+import { withMedia } from './media.ts'
 
 const Sent = Type.Object({ message_seq: Int, time: Int })
 const Outgoing = Type.Array(OutgoingSegment)
@@ -15,12 +16,9 @@ export const sendPrivateMessage = defineAction({
   name: 'send_private_message',
   params: Type.Object({ user_id: Uin, message: Outgoing }),
   result: Sent,
-  async run({ caller, chats }, { user_id, message }) {
-    const chatId = await chats.openPrivate(caller, user_id)
-    const {
-      message: { seq, time }
-    } = await chats.send({ chatId, sender: caller, segments: message.map(toDraftSegment) })
-    return { message_seq: seq, time }
+  async run(context, { user_id, message }) {
+    const { caller, chats } = context
+    return send(context, await chats.openPrivate(caller, user_id), message)
   }
 })
 
@@ -29,14 +27,22 @@ export const sendGroupMessage = defineAction({
   params: Type.Object({ group_id: Uin, message: Outgoing }),
   result: Sent,
   async run(context, { group_id, message }) {
-    const { caller, chats } = context
     await mustBeGroup(context, group_id)
-    const {
-      message: { seq, time }
-    } = await chats.send({ chatId: group_id, sender: caller, segments: message.map(toDraftSegment) })
-    return { message_seq: seq, time }
+    return send(context, group_id, message)
   }
 })
+
+async function send(
+  context: ActionContext,
+  chatId: number,
+  message: readonly OutgoingSegment[]
+): Promise<{ message_seq: number; time: number }> {
+  const { caller, chats } = context
+  return withMedia(context, message, async (segments) => {
+    const { message: sent } = await chats.send({ chatId, sender: caller, segments })
+    return { message_seq: sent.seq, time: sent.time }
+  })
+}
 
 export const recallPrivateMessage = defineAction({
   name: 'recall_private_message',
@@ -92,6 +98,21 @@ export const getHistoryMessages = defineAction({
     const older = page.length > limit ? page[0] : undefined
     const messages = await toIncoming(context, message_scene, peer_id, older ? page.slice(1) : page)
     return { messages, ...(older && { next_message_seq: older.seq }) }
+  }
+})
+
+/** Where what came with a message can be fetched now; the address does not last. */
+export const getResourceTempUrl = defineAction({
+  name: 'get_resource_temp_url',
+  params: Type.Object({ resource_id: Text }),
+  result: Type.Object({ url: Type.String() }),
+  async run({ caller, files, links }, { resource_id }) {
+    const resource = parseResourceId(resource_id)
+    if (!resource)
+      throw new ActionError('not_found', `there is no resource "${resource_id.slice(0, 64)}"`, { field: 'resource_id' })
+    if ('url' in resource) return resource
+    const { id: fileId, name } = await files.get(caller.id, resource.fileId)
+    return { url: links.absoluteLinkOf({ fileId, name }) }
   }
 })
 

@@ -108,6 +108,7 @@ export const draftActions: readonly DraftAction[] = [
   draft('get_history_group_message', Type.Object({ ...group, ...history }), ({ group_id, ...page }) =>
     readHistory('group', group_id, page)
   ),
+  same('get_resource_temp_url', Type.Object({ resource_id: Type.String({ description: 'expected a string' }) })),
   draft('recall_message', Type.Object({ message_id: MessageId }), ({ message_id }) => {
     const { scene, peerId, seq } = mustParse(message_id)
     if (scene === 'group') return { action: 'recall_group_message', params: { group_id: peerId, message_seq: seq } }

@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { ChatRef } from '../core/event.ts'
 import type { GroupEntity, GroupMemberEntity, FriendEntity } from '../schema/entity.ts'
 import type { IncomingMessage } from '../schema/message.ts'
-import type { IncomingSegment, OutgoingSegment } from '../schema/segment.ts'
+import { OutgoingMedia, type IncomingSegment, type OutgoingSegment } from '../schema/segment.ts'
 import { SegmentOf, Text, Uin, Int } from '../schema/common.ts'
 
 // The draft's structs (draft "structs", contract 1.7) from and to those of Milky 1.2 (contract 1.11).
@@ -15,9 +15,12 @@ export const DraftOutgoingSegment = Type.Union(
     SegmentOf('text', Type.Object({ text: Text })),
     SegmentOf('at', Type.Object({ user_id: Uin })),
     SegmentOf('face', Type.Object({ face_id: Text })),
-    SegmentOf('reply', Type.Object({ message_id: ReplyTarget }))
+    SegmentOf('reply', Type.Object({ message_id: ReplyTarget })),
+    ...OutgoingMedia
   ],
-  { description: 'expected a segment {type, data} with type text, at, face or reply and its data' }
+  {
+    description: 'expected a segment {type, data} with type text, at, face, reply, image, record or video and its data'
+  }
 )
 export type DraftOutgoingSegment = Static<typeof DraftOutgoingSegment>
 
@@ -75,6 +78,11 @@ export function toDraftIncomingSegment(segment: IncomingSegment, address: { scen
   if (segment.type === 'face') return { type: 'face', data: { face_id: segment.data.face_id } }
   if (segment.type === 'reply')
     return { type: 'reply', data: { message_id: toMessageId({ ...address, seq: segment.data.message_seq }) } }
+  if (segment.type === 'image') {
+    const { resource_id, summary, sub_type } = segment.data
+    return { type: 'image', data: { resource_id, summary, sub_type } }
+  }
+  if (segment.type === 'video') return { type: 'video', data: { resource_id: segment.data.resource_id } }
   return segment
 }
 

@@ -160,7 +160,11 @@ t.test('a person sends', async (t) => {
   const refused = [
     { name: 'nowhere', params: { content: 'x' }, field: 'chat_id' },
     { name: 'blanks', params: { chat_id: GROUP, content: ' \n ' }, field: 'content' },
-    { name: 'a picture', params: { chat_id: GROUP, content: 'x', message_type: 'image' }, field: 'message_type' },
+    {
+      name: 'a picture without a file',
+      params: { chat_id: GROUP, content: 'x', message_type: 'image' },
+      field: 'file_id'
+    },
     { name: 'for a while', params: { chat_id: GROUP, content: 'x', ttl_seconds: 5 }, field: 'ttl_seconds' },
     { name: 'later', params: { chat_id: GROUP, content: 'x', send_at: 5 }, field: 'send_at' }
   ]
