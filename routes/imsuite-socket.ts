@@ -69,7 +69,7 @@ export async function imSuiteSocket(
   const access = watchAccess({ store, onError: gateway.onError })
   const resume = createResume({ store, position: hub.position, now, onError: gateway.onError })
   // Its pings carry the cursor; who answers nothing at all is found by `watchSilence`.
-  const heartbeat = startHeartbeat(Math.max(1, Math.round(limits.im_ping / 1000)), Infinity)
+  const heartbeat = startHeartbeat(limits.im_ping, Infinity)
   const allowances = createAllowances(
     {
       frame: { perSecond: limits.im_frame_rate, burst: limits.im_frame_burst },

@@ -9,16 +9,17 @@ export interface Heartbeat {
 
 /**
  * One timer for all sockets. They take turns over the seconds of a period, so that thousands are not pinged at once.
- * `periodS`: seconds between two pings of one socket. `maxMissed`: pongs that may fail to come.
+ * `periodMs`: from one ping of a socket to the next. `maxMissed`: pongs that may fail to come.
  */
-export function startHeartbeat(periodS = 30, maxMissed = 2): Heartbeat {
-  const slots = Array.from({ length: periodS }, () => new Map<WebSocket, { missed: number; payload: () => string }>())
-  let second = 0
+export function startHeartbeat(periodMs = 30_000, maxMissed = 2): Heartbeat {
+  const turns = Math.max(1, Math.round(periodMs / 1000))
+  const slots = Array.from({ length: turns }, () => new Map<WebSocket, { missed: number; payload: () => string }>())
+  let turn = 0
   let next = 0
 
   const timer = setInterval(() => {
-    second = (second + 1) % periodS
-    for (const [socket, state] of slots[second] ?? []) {
+    turn = (turn + 1) % turns
+    for (const [socket, state] of slots[turn] ?? []) {
       if (socket.readyState !== WebSocket.OPEN) continue
       if (state.missed >= maxMissed) {
         socket.terminate()
@@ -27,12 +28,12 @@ export function startHeartbeat(periodS = 30, maxMissed = 2): Heartbeat {
       state.missed++
       socket.ping(state.payload())
     }
-  }, 1000)
+  }, periodMs / turns)
   timer.unref()
 
   return {
     watch(socket, payload = () => '') {
-      const slot = slots[next++ % periodS] as (typeof slots)[number]
+      const slot = slots[next++ % turns] as (typeof slots)[number]
       const state = { missed: 0, payload }
       const onPong = (): void => {
         state.missed = 0

@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose'
 import type { Test } from 'tap'
 import { startApp, type Running, type StartOptions } from './app.ts'
+import { faultOf } from './imsuite-schemas.ts'
 import { openSocket, type TestSocket } from './socket.ts'
 
 export const SECRET = 'a secret of at least thirty-two characters'
@@ -51,7 +52,7 @@ export interface DeviceOptions {
   readonly query?: string
 }
 
-/** A device of a person, past its `connect` frame. */
+/** A device of a person, past its `connect` frame. What a base device hears is compared with the document as it comes. */
 export async function openDevice(
   t: Test,
   app: Running,
@@ -60,6 +61,12 @@ export async function openDevice(
 ): Promise<TestSocket> {
   const device = await openSocket(t, `${app.ws}/ws?token=${token ?? (await tokenOf(accountId))}&${query}`)
   await device.next()
+  if (query === '') {
+    device.socket.on('message', (data) => {
+      const fault = faultOf(JSON.parse(String(data)))
+      if (fault !== undefined) t.fail(fault)
+    })
+  }
   return device
 }
 
@@ -71,7 +78,8 @@ export async function heardSoFar(device: TestSocket): Promise<any[]> {
   const heard: any[] = []
   for (const mark of [`first ${Math.random()}`, `second ${Math.random()}`]) {
     device.send({ type: 'ping', payload: { timestamp: mark } })
-    for (let frame = await device.next(); frame.payload.timestamp !== mark; frame = await device.next()) heard.push(frame)
+    for (let frame = await device.next(); frame.payload.timestamp !== mark; frame = await device.next())
+      heard.push(frame)
   }
   return heard
 }
@@ -92,4 +100,7 @@ export async function request(
   return { status: response.status, body: await response.json() }
 }
 
-export const say = (content: string, chat_id = GROUP): object => ({ type: 'message.send', payload: { chat_id, content } })
+export const say = (content: string, chat_id = GROUP): object => ({
+  type: 'message.send',
+  payload: { chat_id, content }
+})

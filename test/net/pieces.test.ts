@@ -180,7 +180,7 @@ t.test('a frame budget', async (t) => {
 
 t.test('the heartbeat', async (t) => {
   t.test('pings with the payload of the moment', async (t) => {
-    const heartbeat = startHeartbeat(1)
+    const heartbeat = startHeartbeat(50)
     t.teardown(heartbeat.stop)
     const { server, client } = await openPair(t)
     let count = 0
@@ -190,7 +190,7 @@ t.test('the heartbeat', async (t) => {
   })
 
   t.test('cuts a peer that misses two pongs, keeps one that answers', async (t) => {
-    const heartbeat = startHeartbeat(1)
+    const heartbeat = startHeartbeat(50)
     t.teardown(heartbeat.stop)
     const dead = await openPair(t, { autoPong: false })
     const alive = await openPair(t)
@@ -204,7 +204,7 @@ t.test('the heartbeat', async (t) => {
   })
 
   t.test('leaves nothing on a socket that it no longer watches', async (t) => {
-    const heartbeat = startHeartbeat(1)
+    const heartbeat = startHeartbeat(50)
     t.teardown(heartbeat.stop)
     const { server, client } = await openPair(t)
     const before = [server.listenerCount('pong'), server.listenerCount('close')]

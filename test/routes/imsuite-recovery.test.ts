@@ -6,7 +6,7 @@ import { alice, bob, GROUP, heardSoFar, openDevice, say, startPeople } from '../
 import { WebSocket } from 'ws'
 import { openSocket, wrapSocket, type TestSocket } from '../helpers/socket.ts'
 
-const FAST = { limits: { im_ping: 1000 } }
+const FAST = { limits: { im_ping: 40 } }
 
 /** Cut like a phone in a tunnel: without a word. */
 async function cut(device: TestSocket): Promise<void> {
@@ -58,7 +58,7 @@ void t.test('a device that comes back', async (t) => {
   })
 
   t.test('hears it once, however much is said while it comes back', async (t) => {
-    const app = await startPeople(t, { limits: { im_ping: 1000, im_message_burst: 1000, im_chat_rate: 1000 } })
+    const app = await startPeople(t, { limits: { im_ping: 40, im_message_burst: 1000, im_chat_rate: 1000 } })
     const token = await app.signIn('alice', 'alice-secret')
     const first = await openDevice(t, app, alice, { token })
     await confirmed(first)
