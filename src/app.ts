@@ -13,6 +13,7 @@ import { frontPage } from '../routes/front-page.ts'
 import { health } from '../routes/health.ts'
 import { imSuiteAuth } from '../routes/imsuite-auth.ts'
 import { imSuiteChats } from '../routes/imsuite-chats.ts'
+import { imSuiteNotices } from '../routes/imsuite-notices.ts'
 import { imSuiteSocket } from '../routes/imsuite-socket.ts'
 import { imSuiteUsers } from '../routes/imsuite-users.ts'
 import { milkyApi } from '../routes/milky-api.ts'
@@ -132,6 +133,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(imSuiteAuth, { gateway, sessions, config })
       await rest.register(imSuiteUsers, { gateway })
       await rest.register(imSuiteChats, { gateway })
+      await rest.register(imSuiteNotices, { gateway })
     })
     await doors.register(imSuiteSocket, { gateway, sessions, config })
     await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })

@@ -16,6 +16,7 @@ import { createGroups, type Groups } from './core/groups.ts'
 import { createHistory, type History } from './core/history.ts'
 import { createMembers, type Members } from './core/members.ts'
 import { createLinks, type Links } from './core/links.ts'
+import { createNotices } from './core/notices.ts'
 import { createPresence, type Presence } from './core/presence.ts'
 import { createReceipts } from './core/receipts.ts'
 import type { Signal } from './core/signal.ts'
@@ -125,6 +126,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     ttlMs: limits.im_typing_ttl,
     maxOnline: limits.im_typing_members
   })
+  const notices = createNotices({ store, clock, tell, onError, position: await store.lastNoticeId() })
   // A crash leaves nobody busy.
   await store.endAllCalls(now())
   const calls = createCalls({
@@ -162,6 +164,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       receipts,
       presence,
       typing,
+      notices,
       files,
       links,
       calls,
@@ -204,6 +207,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       heartbeat.stop()
       receipts.close()
       typing.close()
+      notices.close()
       await presence.close()
       await calls.close()
       hub.close()

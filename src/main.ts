@@ -6,6 +6,7 @@ import { text as readAll } from 'node:stream/consumers'
 import { Command, InvalidArgumentError } from 'commander'
 import { stringify } from 'yaml'
 import * as desk from './cli/accounts.ts'
+import { notify, type NoticeRequest } from './cli/notices.ts'
 import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 import { prepareDataDir } from './secrets.ts'
 
@@ -123,6 +124,17 @@ deskCommand(group, 'join <group> <ids...>', 'put accounts into a group', (open, 
   return desk.joinGroup(open, toId(groupId), ids.map(toId))
 })
 
+deskCommand(
+  program,
+  'notify <title> <message>',
+  'tell everybody something, or some people',
+  (open, [title = '', message = ''], options: Omit<NoticeRequest, 'title' | 'message'>) =>
+    notify(open, { ...options, title, message })
+)
+  .option('--to <people>', 'ids or usernames, separated by commas (default: everybody)', toNames)
+  .option('--type <type>', 'info, warning, error or success', toNoticeType, 'info')
+  .option('--url <url>', 'where to read on', '')
+
 interface PasswordOptions {
   passwordStdin?: boolean
 }
@@ -147,6 +159,19 @@ function toDays(text: string): number {
 function toSwitch(text: string): boolean {
   if (text !== 'on' && text !== 'off') throw new InvalidArgumentError('expected on or off')
   return text === 'on'
+}
+
+function toNames(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+}
+
+function toNoticeType(text: string): NoticeRequest['type'] {
+  const type = (['info', 'warning', 'error', 'success'] as const).find((word) => word === text)
+  if (!type) throw new InvalidArgumentError('expected info, warning, error or success')
+  return type
 }
 
 function toIds(text: string): number[] {

@@ -10,6 +10,7 @@ import type { Files } from './files.ts'
 import type { Groups } from './groups.ts'
 import type { Members } from './members.ts'
 import type { Links } from './links.ts'
+import type { Notices } from './notices.ts'
 import type { Presence } from './presence.ts'
 import type { Receipts } from './receipts.ts'
 import type { Account, Store } from './store.ts'
@@ -38,6 +39,7 @@ export interface ActionContext {
   readonly receipts: Receipts
   readonly presence: Presence
   readonly typing: Typing
+  readonly notices: Notices
   readonly calls: Calls
   readonly files: Files
   readonly links: Links

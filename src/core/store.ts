@@ -2,6 +2,7 @@ export type { Message } from './event.ts'
 import type { EventListener, Undo } from './bus.ts'
 import type { CallStore } from './call-record.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
+import type { NoticeStore } from './notices.ts'
 import type { PeopleStore } from './people-store.ts'
 import type { DraftSegment, Segment } from './segment.ts'
 
@@ -272,7 +273,7 @@ export type NewFile = Omit<StoredFile, 'id'>
  * Errors: `ActionError('conflict')` for a taken id, username, phone or token, `ActionError('unavailable')` when the database
  * cannot write, and whatever a `check` or `decide` throws.
  */
-export interface Store extends CallStore, PeopleStore {
+export interface Store extends CallStore, PeopleStore, NoticeStore {
   readonly findAccount: (id: number) => Promise<Account | undefined>
   readonly findAccountByLogin: (login: {
     username?: string | undefined

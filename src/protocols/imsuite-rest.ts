@@ -70,3 +70,17 @@ export function toPagination({ page, limit, total }: { page: number; limit: numb
   const pages = Math.ceil(total / limit)
   return { page, limit, total, pages, has_next: page < pages, has_prev: page > 1 }
 }
+
+/** A notice as the actions give it; times in Unix seconds. */
+export interface NoticeAnswer {
+  readonly id: number
+  readonly title: string
+  readonly message: string
+  readonly type: string
+  readonly action_url: string
+  readonly created_at: number
+}
+
+export function toNotification(notice: NoticeAnswer) {
+  return { ...notice, created_at: toTimestamp(notice.created_at) }
+}

@@ -17,6 +17,7 @@ import { inviteQueries } from './queries/invites.ts'
 import { historyQueries } from './queries/history.ts'
 import { memberQueries } from './queries/members.ts'
 import { messageQueries } from './queries/messages.ts'
+import { noticeQueries } from './queries/notices.ts'
 import { peerQueries } from './queries/peers.ts'
 import { isBusy } from './result-codes.ts'
 import { createWriter } from './writer.ts'
@@ -58,6 +59,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const messages = messageQueries(db, accounts, chats, events, files)
   const groups = groupQueries(db, accounts, chats, events)
   const peers = peerQueries(db)
+  const notices = noticeQueries(db)
   const contacts = contactQueries(db)
   const members = memberQueries(db, { accounts, chats, contacts, events, groups })
   const history = historyQueries(db)
@@ -273,6 +275,11 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listLooseContents: async (limit) => files.listLooseContents(limit),
     isContentUsed: async (sha256) => files.isContentUsed(sha256),
     forgetContent: (sha256) => write(() => files.forgetContent(sha256)),
+
+    addNotice: (notice, keepFrom) => write(() => notices.add(notice, keepFrom)),
+    listNotices: async (page) => notices.list(page),
+    readNotices: async (afterId, limit) => notices.read(afterId, limit),
+    lastNoticeId: async () => notices.lastId(),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>

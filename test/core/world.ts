@@ -15,6 +15,7 @@ import { createLinks, type Links } from '../../src/core/links.ts'
 import { createHistory, type History } from '../../src/core/history.ts'
 import { createMembers, type Members } from '../../src/core/members.ts'
 import { createDevices, type Devices } from '../../src/core/devices.ts'
+import { createNotices, type Notices } from '../../src/core/notices.ts'
 import { createPresence, type Presence } from '../../src/core/presence.ts'
 import { createReceipts, type Receipts } from '../../src/core/receipts.ts'
 import type { DraftSegment } from '../../src/core/segment.ts'
@@ -54,6 +55,7 @@ export interface World {
   readonly devices: Devices
   readonly presence: Presence
   readonly typing: Typing
+  readonly notices: Notices
   readonly calls: Calls
   readonly files: Files
   readonly blobs: BlobStore
@@ -119,6 +121,7 @@ export async function openWorld(t: Test): Promise<World> {
     ringMs: 30_000,
     graceMs: 10_000
   })
+  const notices = createNotices({ store, clock, tell, onError, position: 0 })
   const plenty = { perSecond: 1000, burst: 1000 }
   const allowances = createAllowances<AllowanceName>(
     { search: plenty, send: plenty, chat: plenty, read: plenty, typing: plenty, watch: plenty, offer: plenty },
@@ -138,6 +141,7 @@ export async function openWorld(t: Test): Promise<World> {
     receipts,
     presence,
     typing,
+    notices,
     files,
     links,
     calls,

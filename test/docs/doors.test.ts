@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startApp, text } from '../helpers/app.ts'
-import { alice, bob, openDevice, startPeople, tokenOf } from '../helpers/people.ts'
+import { alice, bob, openDevice, request, startPeople, tokenOf } from '../helpers/people.ts'
 import { openSocket } from '../helpers/socket.ts'
 import { namesWith, readPage, tableBelow } from './markdown.ts'
 
@@ -57,6 +57,9 @@ t.test('docs/im-suite.md lists the frames that the gateway sends', async (t) => 
   await hear('message.edit')
   person.send({ type: 'message.delete', payload: { message_id: message.id } })
   await hear('message.delete')
+  await app.lactea.gateway.store.setAdmin(bob, true)
+  await request(app, await tokenOf(bob), 'POST', '/api/admin/notifications', { title: 'Hear', message: 'hear' })
+  await hear('notification')
   await app.lactea.app.close()
   await hear('disconnect')
 

@@ -1,0 +1,34 @@
+import type { FastifyInstance } from 'fastify'
+import { bodyOf, perform, wholeNumber } from '../plugins/people.ts'
+import type { Gateway } from '../src/gateway.ts'
+import { toAnswer, toNotification, type NoticeAnswer } from '../src/protocols/imsuite-rest.ts'
+
+/** What the operator's people tell people: the inbox, and sending (IM-Suite contract 2.4, `notification`). */
+export async function imSuiteNotices(
+  app: FastifyInstance,
+  { gateway: { dispatcher } }: { gateway: Gateway }
+): Promise<void> {
+  const { own, admin } = app.people
+
+  /** Newest first; with `after` the oldest first from there on, as with messages. */
+  app.get('/api/notifications', own, async (request) => {
+    const after = wholeNumber(request, 'after', { fallback: -1, min: 0, max: Number.MAX_SAFE_INTEGER })
+    const limit = wholeNumber(request, 'limit', { fallback: 20, min: 1, max: 100 })
+    const params = { limit, ...(after >= 0 && { after }) }
+    const { notices } = await perform<{ notices: NoticeAnswer[] }>(request, dispatcher, 'list_notices', params)
+    return toAnswer({ notifications: notices.map(toNotification) })
+  })
+
+  app.post('/api/admin/notifications', admin, async (request, reply) => {
+    const { title, message, type, action_url, to } = bodyOf(request)
+    const params = { title, message, type, action_url, to }
+    const sent = await perform<{ notice: NoticeAnswer; recipients: number | null }>(
+      request,
+      dispatcher,
+      'send_notice',
+      params
+    )
+    const { notice, recipients } = sent
+    return reply.code(201).send(toAnswer({ notification: toNotification(notice), recipients }))
+  })
+}
