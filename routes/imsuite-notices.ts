@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { bodyOf, perform, wholeNumber } from '../plugins/people.ts'
+import { perform, wholeNumber } from '../plugins/people.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { toAnswer, toNotification, type NoticeAnswer } from '../src/protocols/imsuite-rest.ts'
 
@@ -20,13 +20,11 @@ export async function imSuiteNotices(
   })
 
   app.post('/api/admin/notifications', admin, async (request, reply) => {
-    const { title, message, type, action_url, to } = bodyOf(request)
-    const params = { title, message, type, action_url, to }
     const sent = await perform<{ notice: NoticeAnswer; recipients: number | null }>(
       request,
       dispatcher,
       'send_notice',
-      params
+      request.body ?? {}
     )
     const { notice, recipients } = sent
     return reply.code(201).send(toAnswer({ notification: toNotification(notice), recipients }))
