@@ -20,6 +20,8 @@ export interface People {
   readonly own: { readonly onRequest: Hook[] }
   /** The same for routes that check a password too, so that guessing is slow. */
   readonly ownSignIn: { readonly onRequest: Hook[] }
+  /** Everybody; who shows a token shows a valid one, and is `request.person`. */
+  readonly linked: { readonly onRequest: Hook[] }
   /** Who has a valid token and is an admin (`lactea user admin`). */
   readonly admin: { readonly onRequest: Hook[] }
 }
@@ -96,6 +98,9 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     return undefined
   }
 
+  const signedInIfAny: Hook = async (request, reply) =>
+    request.headers.authorization === undefined ? undefined : signedIn(request, reply)
+
   function sendWait(request: FastifyRequest, reply: FastifyReply, ms: number): FastifyReply {
     const seconds = Math.max(1, Math.ceil(ms / 1000))
     const words = sayTo(request, '请求过于频繁，请 {} 秒后再试', seconds)
@@ -116,6 +121,7 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
     open: { onRequest: open },
     signIn: { onRequest: signIn },
     own: { onRequest: [...open, signedIn] },
+    linked: { onRequest: [...open, signedInIfAny] },
     ownSignIn: { onRequest: [...signIn, signedIn] },
     admin: { onRequest: [...open, signedIn, isAdmin] }
   })
@@ -143,6 +149,22 @@ export function idOf(request: FastifyRequest, name = 'id'): number {
   const id = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : NaN
   if (!Number.isSafeInteger(id)) throw new ActionError('invalid', `${name}: expected an id`, { field: name })
   return id
+}
+
+/** The fields of a JSON body; none when nothing was sent. */
+export function bodyOf({ body }: FastifyRequest): Record<string, unknown> {
+  if (body === undefined || body === null) return {}
+  if (typeof body !== 'object' || Array.isArray(body))
+    throw new ActionError('invalid', 'the body: expected a JSON object')
+  // Null means that there is nothing to say about it.
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+}
+
+/** `page` and `limit` of the query, and where that page begins. */
+export function pageOf(request: FastifyRequest): { page: number; limit: number; offset: number } {
+  const page = wholeNumber(request, 'page', { fallback: 1, min: 1, max: 1_000_000 })
+  const limit = wholeNumber(request, 'limit', { fallback: 20, min: 1, max: 100 })
+  return { page, limit, offset: (page - 1) * limit }
 }
 
 /** Some words of the query, trimmed; undefined when there are none. */

@@ -13,7 +13,11 @@ import { frontPage } from '../routes/front-page.ts'
 import { health } from '../routes/health.ts'
 import { imSuiteAuth } from '../routes/imsuite-auth.ts'
 import { imSuiteChats } from '../routes/imsuite-chats.ts'
+import { imSuiteContacts } from '../routes/imsuite-contacts.ts'
+import { imSuiteMembers } from '../routes/imsuite-members.ts'
+import { imSuiteMessages } from '../routes/imsuite-messages.ts'
 import { imSuiteNotices } from '../routes/imsuite-notices.ts'
+import { imSuiteFiles } from '../routes/imsuite-files.ts'
 import { imSuiteSocket } from '../routes/imsuite-socket.ts'
 import { imSuiteUsers } from '../routes/imsuite-users.ts'
 import { milkyApi } from '../routes/milky-api.ts'
@@ -132,8 +136,12 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(people, { sessions })
       await rest.register(imSuiteAuth, { gateway, sessions, config })
       await rest.register(imSuiteUsers, { gateway })
+      await rest.register(imSuiteContacts, { gateway })
       await rest.register(imSuiteChats, { gateway })
       await rest.register(imSuiteNotices, { gateway })
+      await rest.register(imSuiteFiles, { gateway, config })
+      await rest.register(imSuiteMembers, { gateway })
+      await rest.register(imSuiteMessages, { gateway })
     })
     await doors.register(imSuiteSocket, { gateway, sessions, config })
     await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })

@@ -1,7 +1,7 @@
 import { actions } from './actions/index.ts'
 import type { Config } from './config.ts'
 import { createAccounts, type Accounts } from './core/accounts.ts'
-import { createAllowances } from './core/allowances.ts'
+import { createAllowances, type Allowances } from './core/allowances.ts'
 import type { AllowanceName } from './core/action.ts'
 import type { EventBus } from './core/bus.ts'
 import { createCalls } from './core/calls.ts'
@@ -39,6 +39,8 @@ export interface Gateway {
   readonly directory: Directory
   readonly contacts: Contacts
   readonly history: History
+  /** For what is asked without an action. */
+  readonly allowances: Allowances<AllowanceName>
   readonly files: Files
   /** The bytes of files. */
   readonly blobs: BlobStore
@@ -99,8 +101,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const links = createLinks({ secret, publicUrl: server.public_url?.replace(/\/+$/, ''), origin, now })
   const groups = createGroups(store, now)
   const members = createMembers({ store, chats, now, maxMembers: limits.group_members })
-  const directory = createDirectory(store, now)
-  const contacts = createContacts({ store, directory, now })
   const hub = createHub({ bus, holdWrites: store.holdWrites, onError, position: await store.lastEventId() })
   const devices = createDevices()
   // In a turn of its own, as events are: the answer to who caused it goes out first, and no signal overtakes an event.
@@ -116,6 +116,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     intervalMs: limits.im_presence_interval,
     audience: limits.im_presence_audience
   })
+  const directory = createDirectory({ store, presence, now })
+  const contacts = createContacts({ store, directory, now })
   const typing = createTyping({
     store,
     chats,
@@ -189,6 +191,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     directory,
     contacts,
     history: createHistory(store, chats),
+    allowances,
     files,
     blobs,
     links,

@@ -1,6 +1,7 @@
 import { ActionError } from './errors.ts'
 import type { ChatRef, Message, Role } from './event.ts'
 import type { CoreLimits } from './limits.ts'
+import type { ChatDetail } from './people-store.ts'
 import { exceedsText, toPlainText, type DraftSegment, type Segment } from './segment.ts'
 import type { Account, Appended, ChatSummary, Speaker, Store } from './store.ts'
 
@@ -38,6 +39,8 @@ export interface Chats {
     accountId: number,
     page: { offset: number; limit: number }
   ) => Promise<{ chats: ChatSummary[]; total: number }>
+  /** The chat as the account sees it, if it is in it; `not_found` otherwise. */
+  readonly getDetail: (accountId: number, chatId: number) => Promise<ChatDetail>
   readonly getMessage: (accountId: number, chatId: number, seq: number) => Promise<Message>
   readonly listMessages: (
     accountId: number,
@@ -70,7 +73,7 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
   async function getOwn(accountId: number, chatId: number): Promise<ChatRef> {
     const chat = await store.findChat(chatId)
     if (!chat || !(await store.isMember(chatId, accountId))) {
-      throw new ActionError('not_found', `chat ${chatId} does not exist or you are not in it`)
+      throw noChat(chatId)
     }
     return chat
   }
@@ -148,6 +151,12 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
     },
 
     list: (accountId, page) => store.listChats(accountId, page),
+
+    async getDetail(accountId, chatId) {
+      const detail = await store.findChatDetail(accountId, chatId)
+      if (!detail) throw noChat(chatId)
+      return detail
+    },
 
     async getMessage(accountId, chatId, seq) {
       await getOwn(accountId, chatId)
@@ -236,6 +245,10 @@ export function checkMaySpeak(speaker: Speaker, now: number): void {
     throw new ActionError('forbidden', 'only the owner and the admins write to this channel', { cause: 'readonly' })
   if (isGroupMuted && role === 'member') throw new ActionError('muted', 'the whole group is muted')
   if (mutedUntil > now) throw new ActionError('muted', `you are muted in this group for another ${mutedUntil - now} s`)
+}
+
+function noChat(chatId: number): ActionError {
+  return new ActionError('not_found', `chat ${chatId} does not exist or you are not in it`)
 }
 
 function blocked(): ActionError {

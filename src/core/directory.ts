@@ -1,5 +1,6 @@
 import { ActionError } from './errors.ts'
 import type { Profile } from './people-store.ts'
+import type { Presence } from './presence.ts'
 import type { Account, Store } from './store.ts'
 
 /** One of them says whom to look for. */
@@ -12,6 +13,14 @@ export interface AccountQuery {
   readonly keyword?: string | undefined
 }
 
+/** An account as somebody else sees it now. */
+export interface ShownAccount {
+  readonly account: Account
+  readonly isOnline: boolean
+  /** Unix seconds. */
+  readonly lastSeenAt: number
+}
+
 /** Finding accounts, people and bots alike. Every method throws `ActionError` to refuse. */
 export interface Directory {
   /** Not found and switched off are the same to whoever asks. */
@@ -20,12 +29,20 @@ export interface Directory {
   readonly find: (query: Pick<AccountQuery, 'phone' | 'username'>) => Promise<Account>
   /** Nobody found is an empty list. */
   readonly search: (query: AccountQuery, limit: number) => Promise<Account[]>
+  /** Who may not know whether somebody is there sees them as if they never were (IM-Suite 2.7). */
+  readonly surround: (viewerId: number, accounts: readonly Account[]) => Promise<ShownAccount[]>
   /** What others see from now on. */
   readonly update: (id: number, profile: Profile) => Promise<void>
 }
 
-/** `now` gives Unix seconds. */
-export function createDirectory(store: Store, now: () => number): Directory {
+export interface DirectoryOptions {
+  readonly store: Store
+  readonly presence: Pick<Presence, 'look'>
+  /** Unix seconds. */
+  readonly now: () => number
+}
+
+export function createDirectory({ store, presence, now }: DirectoryOptions): Directory {
   async function lookUp({ phone, username }: AccountQuery): Promise<Account | undefined> {
     const found = await store.findAccountByLogin(phone === undefined ? { username } : { phone })
     // Once more by its id: what is kept for signing in goes no further.
@@ -55,6 +72,17 @@ export function createDirectory(store: Store, now: () => number): Directory {
       if (phone === undefined && username === undefined) return store.searchAccounts(keyword ?? '', limit)
       const account = await lookUp(query)
       return account ? [account] : []
+    },
+
+    async surround(viewerId, accounts) {
+      const ids = accounts.map(({ id }) => id)
+      const seen = new Map((await presence.look(viewerId, ids)).map((one) => [one.accountId, one]))
+      return accounts.map((account) => {
+        const own = account.id === viewerId ? { isOnline: true, lastSeenAt: now() } : undefined
+        const { isOnline, lastSeenAt } = own ??
+          seen.get(account.id) ?? { isOnline: false, lastSeenAt: account.createdAt }
+        return { account, isOnline, lastSeenAt }
+      })
     },
 
     async update(id, profile) {

@@ -31,6 +31,8 @@ export interface History {
   readonly surround: (viewerId: number, messages: readonly Message[]) => Promise<ShownMessage[]>
 }
 
+const STATUS_MEMBERS = 1000
+
 export function createHistory(store: Store, chats: Pick<Chats, 'getOwn' | 'getMessageById'>): History {
   async function sendersOf(messages: readonly Message[]): Promise<Map<number, AccountRef>> {
     const ids = [...new Set(messages.map(({ senderId }) => senderId))]
@@ -43,14 +45,18 @@ export function createHistory(store: Store, chats: Pick<Chats, 'getOwn' | 'getMe
     )
   }
 
+  /** Where more are, nobody is told who has read, so nobody looks it up either (IM-Suite 2.3 `message.read`). */
+  async function listOthers(viewerId: number, chatId: number): Promise<ReadState[]> {
+    if ((await store.listAudience(chatId)).length > STATUS_MEMBERS) return []
+    return (await store.listReadStates(chatId)).filter(({ accountId }) => accountId !== viewerId)
+  }
+
   /** Of the others in each chat in which the viewer has said something. */
   async function statesOf(viewerId: number, messages: readonly Message[]): Promise<Map<number, ReadState[]>> {
     const own = messages.filter(({ senderId }) => senderId === viewerId)
     const chatIds = [...new Set(own.map(({ chatId }) => chatId))]
-    const states = await Promise.all(chatIds.map((id) => store.listReadStates(id)))
-    return new Map(
-      chatIds.map((id, index) => [id, (states[index] ?? []).filter(({ accountId }) => accountId !== viewerId)])
-    )
+    const states = await Promise.all(chatIds.map((id) => listOthers(viewerId, id)))
+    return new Map(chatIds.map((id, index) => [id, states[index] ?? []]))
   }
 
   return {
@@ -85,7 +91,7 @@ export function createHistory(store: Store, chats: Pick<Chats, 'getOwn' | 'getMe
   }
 }
 
-/** Read by everybody else, else delivered to everybody else, else sent; sent, too, when nobody else is there. */
+/** Read by everybody else, else delivered to everybody else, else sent; sent, too, when nobody else is known of. */
 export function statusOf({ id, seq }: Message, others: readonly ReadState[]): MessageStatus {
   if (others.length === 0) return 'sent'
   if (others.every(({ readSeq }) => readSeq >= seq)) return 'read'

@@ -10,6 +10,8 @@ export interface Presence {
   readonly isOnline: (accountId: number) => boolean
   /** Unix seconds: now for who is online, else when they were last; who never was, when the account was made. */
   readonly lastSeenAt: (accountId: number) => Promise<number>
+  /** How these accounts are now, in their order; whom the viewer may not know is left out. */
+  readonly look: (viewerId: number, accountIds: readonly number[]) => Promise<Seen[]>
   /** A device that is not visible does not make its account online. Hiding the last visible one counts at once. */
   readonly setVisible: (deviceId: string, isVisible: boolean) => void
   /**
@@ -185,6 +187,8 @@ export function createPresence(options: PresenceOptions): Presence {
   return {
     isOnline,
     lastSeenAt: async (accountId) => (await look([accountId]))[0]?.lastSeenAt ?? 0,
+
+    look: async (viewerId, accountIds) => look(await store.listKnown(viewerId, accountIds)),
 
     setVisible(deviceId, isVisibleNow) {
       const device = devices.find(deviceId)

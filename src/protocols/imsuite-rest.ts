@@ -1,6 +1,5 @@
-import type { Account, ChatSummary } from '../core/store.ts'
-import type { LinkOf } from '../core/links.ts'
-import { toChat, toMessage, toTimestamp } from './imsuite.ts'
+import type { Account } from '../core/store.ts'
+import { toTimestamp } from './imsuite.ts'
 
 // Answers of the REST door of people (IM-Suite contract 1.5): supersets of the three families of shapes that clients know.
 
@@ -30,7 +29,7 @@ export function toOwnUser(account: Account, now: number) {
     is_online: true,
     last_seen: toTimestamp(now),
     created_at: toTimestamp(account.createdAt),
-    updated_at: toTimestamp(account.createdAt)
+    updated_at: toTimestamp(account.updatedAt)
   }
 }
 
@@ -49,21 +48,6 @@ export function toTokenAnswer({ accessToken, refreshToken, expiresIn }: Tokens, 
     expires_in: expiresIn,
     user: toOwnUser(account, now)
   })
-}
-
-export function toChatSummary(
-  { chat, lastMessage, unreadCount, createdAt, updatedAt }: ChatSummary,
-  viewerId: number,
-  linkOf: LinkOf
-) {
-  return {
-    ...toChat(chat, viewerId),
-    unread_count: unreadCount,
-    is_pinned: false,
-    last_message: lastMessage ? toMessage(lastMessage, linkOf) : null,
-    created_at: toTimestamp(createdAt),
-    updated_at: toTimestamp(updatedAt)
-  }
 }
 
 export function toPagination({ page, limit, total }: { page: number; limit: number; total: number }) {

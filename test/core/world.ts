@@ -91,8 +91,6 @@ export async function openWorld(t: Test): Promise<World> {
   const chats = createChats(store, now, limits)
   const groups = createGroups(store, now)
   const members = createMembers({ store, chats, now, maxMembers: 8 })
-  const directory = createDirectory(store, now)
-  const contacts = createContacts({ store, directory, now })
   const history = createHistory(store, chats)
   const signals: Signal[] = []
   const tell = (signal: Signal): void => void signals.push(signal)
@@ -109,6 +107,8 @@ export async function openWorld(t: Test): Promise<World> {
     intervalMs: 5000,
     audience: 500
   })
+  const directory = createDirectory({ store, presence, now })
+  const contacts = createContacts({ store, directory, now })
   const typing = createTyping({ store, chats, devices, clock, tell, onError, ttlMs: 30_000, maxOnline: 4 })
   let callNumber = 0
   const calls = createCalls({

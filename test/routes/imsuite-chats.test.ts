@@ -80,7 +80,12 @@ void t.test('GET /api/chats/:id/messages', async (t) => {
       sender_id: 10001,
       content: 'm7',
       message_type: 'text',
-      created_at: answer.body.messages[0].created_at
+      created_at: answer.body.messages[0].created_at,
+      is_edited: false,
+      edit_count: 0,
+      is_deleted: false,
+      updated_at: answer.body.messages[0].created_at,
+      sender: { id: 10001, nickname: 'One', avatar_url: '' }
     })
   })
 
