@@ -232,14 +232,10 @@ export async function imSuiteSocket(
         place ??= await resume.open(accountId, signed.sessionId)
         // It went while its place was looked up.
         if (socket.readyState !== socket.OPEN) place.close()
-        const isBack = place.from !== undefined && im.replay && codec !== codecs.ext
-        replay ??= createReplay({
-          store,
-          connection,
-          codec,
-          viewerId: accountId,
-          from: (isBack ? place.from : undefined) ?? position
-        })
+        // A client of the extension says itself what it knows, and asks for the rest.
+        if (codec === codecs.ext) return () => false
+        const from = im.replay ? place.from : undefined
+        replay ??= createReplay({ store, connection, codec, viewerId: accountId, from: from ?? position })
         return replay()
       })
       .catch((err: unknown) => {

@@ -12,6 +12,7 @@ import websocket from '../plugins/websocket.ts'
 import { frontPage } from '../routes/front-page.ts'
 import { health } from '../routes/health.ts'
 import { imSuiteAuth } from '../routes/imsuite-auth.ts'
+import { imSuiteCalls } from '../routes/imsuite-calls.ts'
 import { imSuiteChats } from '../routes/imsuite-chats.ts'
 import { imSuiteContacts } from '../routes/imsuite-contacts.ts'
 import { imSuiteMembers } from '../routes/imsuite-members.ts'
@@ -139,6 +140,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(imSuiteContacts, { gateway })
       await rest.register(imSuiteChats, { gateway })
       await rest.register(imSuiteNotices, { gateway })
+      await rest.register(imSuiteCalls, { gateway, config })
       await rest.register(imSuiteFiles, { gateway, config })
       await rest.register(imSuiteMembers, { gateway })
       await rest.register(imSuiteMessages, { gateway })

@@ -116,8 +116,9 @@ export function createSync({ store, connection, gate, codec, viewerId, epoch, sa
       horizon = await store.lastEventId()
       if (!isSameLog) for (const id of known.keys()) say('sync.reset', { chat_id: id })
       await send(isSameLog ? known : new Map(), Math.min(request.limit ?? MAX_EVENTS, MAX_EVENTS))
+      // Before what is held back: from here on the client may take events as they come.
+      say('sync.done', { epoch })
       return wasSent
     })
-    say('sync.done', { epoch })
   }
 }

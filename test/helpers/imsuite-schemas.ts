@@ -99,7 +99,7 @@ const checks = new Map(
 )
 
 /** What is wrong with a frame that a base client got; undefined when nothing is. */
-export function faultOf(frame: { readonly type?: unknown }): string | undefined {
+export function faultOf(frame: object & { readonly type?: unknown }): string | undefined {
   const check = checks.get(String(frame.type))
   if (!check) return `${String(frame.type)} is no type of the document`
   const error = check.Errors(frame).First()

@@ -157,8 +157,8 @@ t.test('every frame that the document lets clients send asks for an action that 
 t.test('the error and the heartbeat of the document are read and produced', async (t) => {
   const [error, ping, pong] = laterBlocks
   t.match(error, { type: 'error', payload: { error_code: 'AUTHENTICATION_FAILED', details: { reason: '令牌已过期' } } })
-  t.equal(faultOf({ ...error, timestamp: '2025-10-07T12:00:00Z' }), undefined)
+  t.equal(faultOf({ ...error, timestamp: '2025-10-07T12:00:00Z' } as Block), undefined)
   t.strictSame(decodeFrame(JSON.stringify(ping)).payload, ping?.payload)
   t.strictSame(decodeFrame('{"type":"ping"}').payload, {})
-  t.equal(faultOf({ ...pong, timestamp: '2025-10-07T12:00:00Z' }), undefined)
+  t.equal(faultOf({ ...pong, timestamp: '2025-10-07T12:00:00Z' } as Block), undefined)
 })
