@@ -62,11 +62,11 @@ export function createResume({ store, position, now, onError }: ResumeOptions): 
       const from = known ?? (sessionId === undefined ? undefined : await findStored(sessionId))
       if (from !== undefined) place.confirmed = Math.min(from, place.confirmed)
 
+      /** Nothing that was said before it came counts as delivered. */
+      let deliveredId = 0
       async function save(): Promise<void> {
         const cursor = earliest(entry) ?? place.confirmed
-        await store
-          .saveSessionCursor({ sessionId, accountId, cursor, deliveredId: place.confirmed, time: now() })
-          .catch(onError)
+        await store.saveSessionCursor({ sessionId, accountId, cursor, deliveredId, time: now() }).catch(onError)
       }
       // Also a device that is cut off before its first pong has a place to come back to.
       void save()
@@ -76,6 +76,7 @@ export function createResume({ store, position, now, onError }: ResumeOptions): 
         confirm(eventId) {
           if (eventId <= place.confirmed) return
           place.confirmed = eventId
+          deliveredId = eventId
           void save()
         },
         close() {
