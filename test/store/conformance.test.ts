@@ -4,12 +4,18 @@ import type { Store } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { callStoreSuite } from '../suites/call-store.ts'
 import { fileStoreSuite } from '../suites/file-store.ts'
+import { noticeStoreSuite } from '../suites/notice-store.ts'
+import { peerStoreSuite } from '../suites/peer-store.ts'
+import { peopleStoreSuite } from '../suites/people-store.ts'
 import { storeSuite } from '../suites/store.ts'
 
 const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   storeSuite(t, open)
   t.test('calls', async (t) => callStoreSuite(t, open))
+  t.test('people', async (t) => peopleStoreSuite(t, open))
   t.test('files', async (t) => fileStoreSuite(t, open))
+  t.test('peers', async (t) => peerStoreSuite(t, open))
+  t.test('notices', async (t) => noticeStoreSuite(t, open))
 }
 
 t.test('SQLite in memory', async (t) => {
