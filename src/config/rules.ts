@@ -72,6 +72,15 @@ const rules: Rule[] = [
     }
   },
 
+  // A browser makes no connection at all when a TURN server has no password.
+  ({ im }, report) => {
+    for (const [index, server] of (im?.ice_servers ?? []).entries()) {
+      const isTurn = server?.urls?.some((url) => url !== undefined && /^turn/i.test(url))
+      if (isTurn && server?.secret === null)
+        refuse(['im', 'ice_servers', index, 'secret'], 'is missing, a TURN server needs it', report)
+    }
+  },
+
   ({ im }, report) => {
     if (im?.jwks_url !== null) return
     for (const key of ['jwks_issuer', 'jwks_audience'] as const)

@@ -134,6 +134,17 @@ const Storage = section(
   'Where the gateway keeps what it knows.'
 )
 
+const IceServer = section(
+  {
+    urls: Type.Array(text('An address.', { is: 'ice-url' }), {
+      minItems: 1,
+      description: 'Its addresses, such as `turn:turn.example.org:3478?transport=udp`.'
+    }),
+    secret: secret('What it shares with the gateway (`static-auth-secret` of coturn); TURN needs it.', 'secret')
+  },
+  'A STUN or TURN server.'
+)
+
 const Im = section(
   {
     registration: choice(
@@ -160,6 +171,7 @@ const Im = section(
     edit_window: integer(0, Number.MAX_SAFE_INTEGER, 'Seconds for which a message can be edited; 0 is for ever.', {
       default: 0
     }),
+    ice_servers: listOf(IceServer, 'STUN and TURN servers that people are told of for their calls.'),
     jwks_url: optional(text('Trust the tokens of another issuer, whose keys are here.', { is: 'http-url', url: true })),
     jwks_issuer: optional(text('What the claim `iss` of these tokens must say; should be set.')),
     jwks_audience: optional(text('What the claim `aud` of these tokens must say; should be set.'))

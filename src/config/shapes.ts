@@ -12,6 +12,7 @@ export type ShapeName =
   | 'http-url'
   | 'ws-url'
   | 'base-url'
+  | 'ice-url'
   | 'host'
   | 'cidr'
   | 'origin'
@@ -44,6 +45,14 @@ export const shapes: Record<ShapeName, Shape> = {
     const { search, username, password } = URL.parse(text) ?? { search: '', username: '', password: '' }
     if (search || username || password) return 'must be without user, password and query'
     return checkUrl(text, ['http:', 'https:'])
+  },
+
+  // RFC 7064 and 7065. Browsers refuse the whole list for one address that they do not understand.
+  'ice-url'(text) {
+    const [, scheme, transport] =
+      /^(stun|turn)s?:(?:\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?(\?transport=(?:udp|tcp))?$/i.exec(text) ?? []
+    if (scheme && (/turn/i.test(scheme) || !transport)) return undefined
+    return 'must be an address such as stun:stun.example.org:3478 or turn:turn.example.org:3478?transport=udp'
   },
 
   host(text) {
