@@ -83,6 +83,7 @@ void t.test('defaults', async (t) => {
         lenient: true,
         replay: true,
         edit_window: 0,
+        ice_servers: [],
         jwks_url: null,
         jwks_issuer: null,
         jwks_audience: null
@@ -936,6 +937,29 @@ void t.test('addresses and tokens', async (t) => {
   ])
 })
 
+void t.test('addresses of STUN and TURN servers', async (t) => {
+  const servers = (url: string) => ({ file: `im: { ice_servers: [{ urls: [${JSON.stringify(url)}], secret: s }] }` })
+  const message = 'must be an address such as stun:stun.example.org:3478 or turn:turn.example.org:3478?transport=udp'
+
+  accepts(
+    t,
+    ['stun:a', 'stuns:a.example:5349', 'turn:10.0.0.1:3478?transport=tcp', 'turns:[::1]:5349'].map((url) => [
+      url,
+      servers(url),
+      (config) => config.im.ice_servers[0]?.urls,
+      [url]
+    ])
+  )
+  refuses(
+    t,
+    ['a:3478', 'stun:', 'stun://a', 'stun:a?transport=udp', 'turn:a?transport=x', 'https://a'].map((url) => [
+      url,
+      servers(url),
+      `lactea.yaml:1: im.ice_servers[0].urls[0] ${message}, got "${url}"`
+    ])
+  )
+})
+
 void t.test('what belongs together', async (t) => {
   refuses(t, [
     [
@@ -955,6 +979,11 @@ void t.test('what belongs together', async (t) => {
         env: { LACTEA_BOTS__1__ACCESS_TOKEN: 'CANARY' }
       },
       'LACTEA_BOTS__1__ACCESS_TOKEN: bots[1].access_token is the same as that of bots[0]; every bot needs its own'
+    ],
+    [
+      'a TURN server without a secret',
+      { file: 'im:\n  ice_servers:\n    - urls: [stun:a]\n    - urls: [stun:b, "turn:b"]' },
+      'lactea.yaml:4: im.ice_servers[1].secret is missing, a TURN server needs it'
     ],
     [
       'one address twice',
@@ -1163,7 +1192,8 @@ void t.test('maskSecrets', async (t) => {
     im: {
       ...loadConfig({ env: {}, cwd: t.testdir({}) }).config.im,
       jwt_secret: 'CANARY5',
-      jwks_url: 'https://CANARY6@issuer/jwks'
+      jwks_url: 'https://CANARY6@issuer/jwks',
+      ice_servers: [{ urls: ['turn:h'], secret: 'CANARY23' }]
     },
     bots: [
       {
