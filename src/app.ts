@@ -139,7 +139,6 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(imSuiteUsers, { gateway })
       await rest.register(imSuiteContacts, { gateway })
       await rest.register(imSuiteChats, { gateway })
-      await rest.register(imSuiteCalls, { gateway, config })
       await rest.register(imSuiteNotices, { gateway })
       await rest.register(imSuiteCalls, { gateway, config })
       await rest.register(imSuiteFiles, { gateway, config })
