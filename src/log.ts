@@ -5,7 +5,7 @@ export type { Logger }
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
 const SECRET_KEY =
-  '(?:access_token|refresh_token|token|ticket|api_key|apikey|x-apikey|password|old_password|new_password|secret|jwt_secret|authorization)'
+  '(?:access_token|refresh_token|token|ticket|sig|api_key|apikey|x-apikey|password|old_password|new_password|secret|jwt_secret|authorization)'
 
 /** In a URL or a form; in JSON, escaped or not; as a header value; in the user part of a URL. */
 const PATTERNS: readonly [RegExp, string][] = [

@@ -47,7 +47,7 @@ export interface Files {
   readonly add: (upload: Upload) => Promise<StoredFile>
   /** The file, if it is the account's own or in a message of one of its chats; `not_found` otherwise. */
   readonly get: (accountId: number, fileId: number) => Promise<StoredFile>
-  /** By its owner, while no message shows it. */
+  /** By its owner, while neither a message nor their profile shows it. */
   readonly remove: (ownerId: number, fileId: number) => Promise<void>
   /** Removes the bytes of which no file is left. */
   readonly tidy: () => Promise<void>
@@ -113,7 +113,7 @@ export function createFiles({ store, blobs, now, maxBytes }: FilesOptions): File
       const file = await find(ownerId, fileId)
       if (file.ownerId !== ownerId) throw new ActionError('forbidden', 'the file is somebody else’s')
       if (!(await store.removeFile(fileId)))
-        throw new ActionError('conflict', 'a message shows the file; delete the message instead')
+        throw new ActionError('conflict', 'a message or your profile shows the file')
       await tidy()
     },
 

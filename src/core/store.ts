@@ -404,7 +404,7 @@ export interface Store extends CallStore, PeopleStore, NoticeStore {
   readonly findFile: (id: number) => Promise<StoredFile | undefined>
   /** Whether it is in a message, not recalled, of a chat that the account is in. */
   readonly isFileShownTo: (fileId: number, accountId: number) => Promise<boolean>
-  /** False when a message shows it: then it stays. */
+  /** False when a message shows it, or its owner as the picture of their profile: then it stays. */
   readonly removeFile: (id: number) => Promise<boolean>
   /** Contents that lost their last file, or never got one. */
   readonly listLooseContents: (limit: number) => Promise<string[]>

@@ -123,6 +123,16 @@ t.test('no secret is ever written to the log, whatever works or fails', async (t
       })
       await response.text()
     }
+    const form = new FormData()
+    form.set('file', new Blob([`${CANARY}-bytes`]), 'x.bin')
+    const headers = { authorization: `Bearer ${token}` }
+    const uploaded = await fetch(`${app.url}/api/files/upload`, { method: 'POST', headers, body: form })
+    const { file_url } = (await uploaded.json()) as { file_url: string }
+    const signature = new URL(file_url, app.url).searchParams.get('sig')
+    if (signature === null) return t.fail('a link has a signature')
+    secrets.push(signature)
+    for (const path of [file_url, file_url.replace('exp=', 'exp=1'), `/api/files/1?sig=${CANARY}-sig`])
+      await (await fetch(`${app.url}${path}`)).text()
     const good = await openSocket(t, `${app.ws}/ws?token=${token}`)
     good.send(`{"type":"message.send","payload":{"token":"${CANARY}-frame"}}`)
     await good.next()

@@ -81,6 +81,18 @@ export function fileStoreSuite(t: Test, open: (t: Test) => Promise<Store>): void
     t.strictSame(await store.listLooseContents(10), [SHA])
   })
 
+  t.test('the picture that somebody shows of themselves stays when a message with it is recalled', async (t) => {
+    const { store, chatId } = await openPeopled(t)
+    const { id } = await store.addFile(picture())
+    const message = await send(store, ALICE, chatId, id)
+    await store.updateProfile(ALICE, { avatarUrl: `/api/files/${id}/cat.png?exp=1&sig=x` }, NOW)
+    await recall(store, message)
+    t.equal(await store.removeFile(id), false)
+    t.type(await store.findFile(id), 'object')
+    await store.updateProfile(ALICE, { avatarUrl: `/api/files/${id}0/cat.png?exp=1&sig=x` }, NOW)
+    t.equal(await store.removeFile(id), true, 'another picture is shown now')
+  })
+
   t.test('bytes are loose when no file has them', async (t) => {
     const { store } = await openPeopled(t)
     await store.expectContent(SHA)

@@ -28,7 +28,12 @@ export function fileQueries(db: DatabaseSync) {
   const isShownTo = db.prepare(
     'select 1 from message_files f join members m on m.chat_id = f.chat_id and m.account_id = ? where f.file_id = ?'
   )
-  const isShown = db.prepare('select 1 from message_files where file_id = ?')
+  // By a message, or by its owner as the picture of their profile, whose address holds its number.
+  const isShown = db.prepare(`
+    select 1 from message_files where file_id = :id
+    union all
+    select 1 from files f join accounts a on a.id = f.owner_id
+    where f.id = :id and instr(a.avatar_url, '/api/files/' || f.id || '/') > 0`)
   const show = db.prepare('insert or ignore into message_files(message_id, file_id, chat_id) values (?, ?, ?)')
   const hide = db.prepare('delete from message_files where message_id = ? returning file_id')
   const addLoose = db.prepare('insert or ignore into loose_contents(sha256) values (?)')
@@ -41,7 +46,7 @@ export function fileQueries(db: DatabaseSync) {
   }
 
   function drop(id: number): boolean {
-    if (isShown.get(id)) return false
+    if (isShown.get({ id })) return false
     const row = remove.get(id) as { sha256: string } | undefined
     if (row && !isUsed.get(row.sha256)) addLoose.run(row.sha256)
     return true
