@@ -2,7 +2,7 @@ import type { Outcome } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import { decodeFrame, encodeError, encodeFrame, toTimestamp, type ClientFrame } from '../protocols/imsuite.ts'
 import { extend, type ImSuiteCodec } from '../protocols/imsuite-codec.ts'
-import { encodeAck } from '../protocols/imsuite-ext.ts'
+import { encodeAck, toSnapshot, type SeenUsers } from '../protocols/imsuite-ext.ts'
 import { toCall } from '../protocols/imsuite-frames.ts'
 import { CLOSE, type CloseReason } from './close-codes.ts'
 import type { Connection } from './connection.ts'
@@ -60,7 +60,7 @@ export function createPersonFrames(options: PersonFramesOptions): (text: string)
     if (!call) return {}
     const outcome = await dispatch(call.action, call.params)
     if (!outcome.ok) throw outcome.error
-    return outcome.data
+    return isExt && type === 'presence.subscribe' ? toSnapshot(outcome.data as SeenUsers) : outcome.data
   }
 
   /** What is sent after the acknowledgement. */

@@ -12,6 +12,16 @@ export function encodeAck(requestId: string, result: object, time: number): stri
   return encodeFrame('ack', { request_id: requestId, result: Object.fromEntries(entries) }, time)
 }
 
+/** How accounts are, as the action gives it; times in Unix seconds. */
+export interface SeenUsers {
+  readonly users: readonly { readonly user_id: number; readonly is_online: boolean; readonly last_seen: number }[]
+}
+
+/** `presence.snapshot` (contract 2.7): times as in `presence`. */
+export function toSnapshot({ users }: SeenUsers): object {
+  return { users: users.map((user) => ({ ...user, last_seen: toTimestamp(user.last_seen) })) }
+}
+
 export interface SyncedChat {
   readonly chat: ChatRef
   /** The client knew everything up to here, and knows everything up to `to` afterwards. */

@@ -148,8 +148,8 @@ void t.test('with the extension', async (t) => {
       type: 'presence.snapshot',
       payload: {
         users: [
-          { user_id: alice, is_online: true },
-          { user_id: 10002, is_online: false }
+          { user_id: alice, is_online: true, last_seen: TIMESTAMP },
+          { user_id: 10002, is_online: false, last_seen: TIMESTAMP }
         ]
       }
     })
