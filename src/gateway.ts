@@ -4,7 +4,7 @@ import { createAccounts, type Accounts } from './core/accounts.ts'
 import { createAllowances, type Allowances } from './core/allowances.ts'
 import type { AllowanceName } from './core/action.ts'
 import type { EventBus } from './core/bus.ts'
-import { createCalls } from './core/calls.ts'
+import { createCalls, type Calls } from './core/calls.ts'
 import { createChats, type Chats } from './core/chats.ts'
 import type { Clock } from './core/clock.ts'
 import { createContacts, type Contacts } from './core/contacts.ts'
@@ -53,6 +53,7 @@ export interface Gateway {
   readonly devices: Devices
   /** Who others see as online. */
   readonly presence: Presence
+  readonly calls: Calls
   /** Tells what is not stored. */
   readonly tell: (signal: Signal) => void
   readonly clock: Clock
@@ -200,6 +201,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     hub,
     devices,
     presence,
+    calls,
     tell,
     clock,
     heartbeat,
