@@ -51,6 +51,16 @@ t.test('a link holds for a day at least, and is the same for an hour', async (t)
   t.equal(links.isValid(7, expiry, signature), false)
 })
 
+t.test('a lasting link is always the same, and counts for ever', async (t) => {
+  let time = START
+  const links = create({ now: () => time })
+  const link = links.lastingLinkOf(FILE)
+  time = START + 100 * 365 * 24 * 3600
+  t.equal(links.lastingLinkOf(FILE), link)
+  t.equal(links.isValid(7, ...partsOf(link)), true)
+  t.equal(links.isValid(8, ...partsOf(link)), false)
+})
+
 t.test('a link of another file, another time, another deployment or another hand does not count', async (t) => {
   const links = create()
   const [expiry, signature] = partsOf(links.linkOf(FILE))

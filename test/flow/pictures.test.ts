@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { startApp, world, type Running } from '../helpers/app.ts'
+import { faultOf } from '../helpers/imsuite-schemas.ts'
 import { png, wav } from '../helpers/pictures.ts'
 import { openSocket, type TestSocket } from '../helpers/socket.ts'
 import { startWebhook } from '../helpers/webhook.ts'
@@ -33,7 +34,9 @@ t.test("a bot's picture comes to a person with a link to the same bytes", async 
   ]
   const answer = await app.call('token-one', 'send_private_message', { user_id: 10011, message })
   t.equal(answer.retcode, 0)
-  const { payload } = await person.find(isMessage)
+  const frame = await person.find(isMessage)
+  t.equal(faultOf(frame), undefined, 'the frame is one of the document')
+  const { payload } = frame
   const { file_url, ...shown } = payload.message
   t.match(shown, {
     sender_id: 10001,
@@ -55,6 +58,10 @@ t.test("a bot's picture comes to a person with a link to the same bytes", async 
     person.send({ type: 'message.send', payload: { chat_id: GROUP, file_url, message_type: 'image', content: '' } })
     const copy = (await person.find(isMessage)).payload.message
     t.match(copy, { chat_id: GROUP, content: '', message_type: 'image', file_name: 'image.png' })
+    person.send({ type: 'message.edit', payload: { message_id: copy.id, content: 'a cat' } })
+    const edited = await person.find(({ type }) => type === 'message.edit')
+    t.equal(faultOf(edited), undefined)
+    t.match(edited.payload.message, { content: 'a cat', message_type: 'image', file_url: copy.file_url })
     await app.call('token-one', 'recall_message', { message_id: answer.data.message_id })
     await person.find(({ type }) => type === 'message.delete')
     t.ok((await download(app, copy.file_url)).bytes.equals(PICTURE), 'the first message is recalled, the copy is not')

@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startApp, world, type Running } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 import { ask, TIMESTAMP, type Answer } from '../helpers/person.ts'
 import { pdf, png, wav } from '../helpers/pictures.ts'
 import { openSocket } from '../helpers/socket.ts'
@@ -22,13 +23,14 @@ interface Stage extends Running {
   readonly kept: () => string[]
 }
 
-async function openStage(t: Test, config: object = {}): Promise<Stage> {
+async function openStage(t: Test, config: object = {}, dir = makeDirectory(t)): Promise<Stage> {
   const app = await startApp(t, {
     config: {
       limits: { file_size: LIMIT },
       ...config,
       provision: { ...world.provision, accounts: [...world.provision.accounts, BOB] }
     },
+    dir,
     logLevel: 'warn'
   })
   const files = join(app.dir, 'data', 'files')
@@ -239,6 +241,23 @@ t.test('bytes that somebody took away from the disk are not found, and the opera
   t.match(await app.logged('not on the disk'), /"file":1/)
   t.equal((await upload(app, app.alice, PICTURE)).status, 200, 'the next upload of them brings them back')
   t.ok((await get(app, body.url)).bytes.equals(PICTURE))
+})
+
+t.test('files and links outlive a restart, what a crash left without a file does not', async (t) => {
+  const dir = makeDirectory(t)
+  const first = await openStage(t, {}, dir)
+  const { body } = await upload(first, first.alice, PICTURE)
+  const { store, blobs } = first.lactea.gateway
+  // As far as an upload comes whose process is killed before the file is written down.
+  await blobs.receive([wav()], LIMIT, async ({ sha256 }, keep) => {
+    await store.expectContent(sha256)
+    await keep()
+  })
+  t.equal(first.kept().length, 2)
+  await first.lactea.app.close()
+  const second = await openStage(t, {}, dir)
+  t.ok((await get(second, body.url)).bytes.equals(PICTURE))
+  await waitFor(() => second.kept().length === 1)
 })
 
 t.test('what a browser could run is saved, never shown', async (t) => {
