@@ -8,7 +8,7 @@ import { ActionError } from '../src/core/errors.ts'
 export interface Incoming {
   /** As the client calls it. */
   readonly name: string
-  /** Throws `ActionError('too_large')` when there are more than there may be. */
+  /** Without an end of its own: who takes them says when it is enough. */
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
@@ -34,11 +34,9 @@ export default fp(async (app: FastifyInstance, { maxBytes }: { maxBytes: number 
   const receiving = new Set<Socket>()
   await app.register(multipart, {
     throwFileSizeLimit: false,
-    limits: { fileSize: maxBytes, files: 1, fields: 16, fieldSize: 1024, fieldNameSize: 100, headerPairs: 32 }
+    // A file that is cut short ends only with its form, which may be never.
+    limits: { fileSize: Infinity, files: 1, fields: 16, fieldSize: 1024, fieldNameSize: 100, headerPairs: 32 }
   })
-
-  const tooLarge = (): ActionError =>
-    new ActionError('too_large', `a file has at most ${maxBytes} bytes`, { field: 'file' })
 
   function enter(accountId: number): () => void {
     const count = counts.get(accountId) ?? 0
@@ -52,16 +50,17 @@ export default fp(async (app: FastifyInstance, { maxBytes }: { maxBytes: number 
     }
   }
 
-  async function* follow(file: Readable & { truncated: boolean }, idle: NodeJS.Timeout): AsyncGenerator<Uint8Array> {
+  async function* follow(file: Readable, idle: NodeJS.Timeout): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of file) {
         idle.refresh()
         yield chunk as Uint8Array
       }
+      // From here on it is our disk that takes its time.
+      clearTimeout(idle)
     } catch (err) {
       throw toRefusal(err as Error)
     }
-    if (file.truncated) throw tooLarge()
   }
 
   app.decorate('takeUpload', async (request, accountId, use) => {
@@ -73,7 +72,8 @@ export default fp(async (app: FastifyInstance, { maxBytes }: { maxBytes: number 
       receiving.add(raw.socket)
       if (!request.isMultipart())
         throw new ActionError('invalid', 'file: expected a form (multipart/form-data) with a file', { field: 'file' })
-      if (Number(request.headers['content-length'] ?? 0) > maxBytes + FORM_BYTES) throw tooLarge()
+      if (Number(request.headers['content-length'] ?? 0) > maxBytes + FORM_BYTES)
+        throw new ActionError('too_large', `a file has at most ${maxBytes} bytes`, { field: 'file' })
       const part = await request.file().catch((err: Error) => Promise.reject(toRefusal(err)))
       if (!part) throw new ActionError('invalid', 'file: expected a file, it is missing', { field: 'file' })
       return await use({ name: part.filename, bytes: follow(part.file, idle) })

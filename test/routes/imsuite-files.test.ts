@@ -355,6 +355,16 @@ t.test('what is no form with a file is refused', async (t) => {
   t.equal((await upload(app, app.alice, PICTURE)).status, 200)
 })
 
+t.test('an upload that never ends is refused when it is too large, and nothing of it is left', async (t) => {
+  const app = await openStage(t)
+  const socket = await beginUpload(t, app, { isEndless: true })
+  const answered = once(socket, 'data')
+  socket.write(Buffer.alloc(LIMIT))
+  t.match(String((await answered)[0]), /^HTTP\/1\.1 413 /)
+  t.strictSame(app.kept(), [])
+  t.equal((await upload(app, app.alice, PICTURE)).status, 200)
+})
+
 t.test('an upload that breaks off leaves nothing', async (t) => {
   const app = await openStage(t)
   const socket = await beginUpload(t, app)
@@ -405,8 +415,8 @@ t.test('links begin with the public address when there is one', async (t) => {
   t.equal((await get(app, body.url.replace('https://chat.example.org/im', ''))).status, 200)
 })
 
-/** An upload of Alice's that has begun and does not end. */
-async function beginUpload(t: Test, app: Stage): Promise<Socket> {
+/** An upload of Alice's that has begun. It lacks its end; one that is endless says not how long it will be. */
+async function beginUpload(t: Test, app: Stage, { isEndless = false } = {}): Promise<Socket> {
   const socket = connect(Number(new URL(app.url).port), '127.0.0.1')
   socket.on('error', () => {})
   t.teardown(() => socket.destroy())
@@ -419,8 +429,7 @@ async function beginUpload(t: Test, app: Stage): Promise<Socket> {
       'Host: localhost',
       `Authorization: Bearer ${app.alice}`,
       'Content-Type: multipart/form-data; boundary=b',
-      `Content-Length: ${length}`,
-      '',
+      ...(isEndless ? ['Transfer-Encoding: chunked', '', 'ffffff'] : [`Content-Length: ${length}`, '']),
       part
     ].join('\r\n')
   )
