@@ -7,25 +7,36 @@ import { cores } from './lib/child.ts'
 import { report, type Result } from './lib/report.ts'
 import { runBench } from './lib/run.ts'
 import { memory } from './memory.ts'
+import { peopleBenches } from './people.ts'
 import { startup } from './startup.ts'
 import { webhooks } from './webhooks.ts'
 import { wsCallBenches } from './ws-calls.ts'
 
 // Figures as JSON on standard output, for people on standard error. See docs/benchmarks.md.
 
-const benches = [...httpBenches, ...wsCallBenches, ...fanOutBenches, durableSend, webhooks, memory, startup]
-
 const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '2' },
+    people: { type: 'string', default: '2000' },
     profile: { type: 'string' }
   }
 })
 const rounds = toPositive('rounds', values.rounds)
 const seconds = toPositive('seconds', values.seconds)
 const { only, profile } = values
+
+const benches = [
+  ...httpBenches,
+  ...wsCallBenches,
+  ...fanOutBenches,
+  ...peopleBenches(toPositive('people', values.people)),
+  durableSend,
+  webhooks,
+  memory,
+  startup
+]
 
 const chosen = benches.filter(({ name }) => only.length === 0 || only.some((start) => name.startsWith(start)))
 if (chosen.length === 0) {

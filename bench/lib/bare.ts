@@ -42,12 +42,35 @@ function serveFanOut(event: object): Promise<number> {
   })
 }
 
+/** The same in groups, which hear themselves too. Sockets say in their address which is theirs. */
+function serveGroups(event: { payload: { message: object } }): Promise<number> {
+  const groups = new Map<string, Set<WebSocket>>()
+  const groupOf = new WeakMap<WebSocket, Set<WebSocket>>()
+  return serveSockets(
+    (socket, frame) => {
+      const { content } = (JSON.parse(String(frame)) as { payload: { content: string } }).payload
+      const text = JSON.stringify({
+        ...event,
+        payload: { ...event.payload, message: { ...event.payload.message, content } }
+      })
+      for (const member of groupOf.get(socket) ?? []) member.send(text)
+    },
+    (socket, url) => {
+      const group = groups.get(url) ?? new Set()
+      groups.set(url, group.add(socket))
+      groupOf.set(socket, group)
+    }
+  )
+}
+
 async function serveSockets(
-  onFrame: (socket: WebSocket, frame: RawData, all: Set<WebSocket>) => void
+  onFrame: (socket: WebSocket, frame: RawData, all: Set<WebSocket>) => void,
+  onOpen = (_socket: WebSocket, _url: string): void => {}
 ): Promise<number> {
   const server = createServer()
   const sockets = new WebSocketServer({ server, perMessageDeflate: false })
-  sockets.on('connection', (socket) => {
+  sockets.on('connection', (socket, { url = '' }) => {
+    onOpen(socket, url)
     socket.on('error', () => {})
     socket.on('message', (frame) => onFrame(socket, frame, sockets.clients))
   })
@@ -88,5 +111,5 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-answerParent({ serveHttp, serveCalls, serveFanOut, post })
+answerParent({ serveHttp, serveCalls, serveFanOut, serveGroups, post })
 process.channel?.ref()

@@ -6,6 +6,8 @@ export interface Goal {
   readonly figure: string
   readonly atLeast?: number
   readonly atMost?: number
+  /** The worst round counts instead of the median. */
+  readonly inEveryRound?: boolean
   readonly says: string
 }
 
@@ -26,6 +28,8 @@ export interface Bench {
   readonly what: string
   /** The figure that is compared with the bare limit, or is the result when there is none. */
   readonly figure: string
+  /** Further figures that the table shows, beside those of every bench. */
+  readonly more?: readonly string[]
   readonly goals: readonly Goal[]
   /** Each measurement starts from nothing, so there is nothing to warm up. */
   readonly isCold?: boolean

@@ -100,6 +100,7 @@ export async function measure(child: Child, load: () => Promise<Load>): Promise<
     // Well below 1: not this process but the load generator was the limit.
     cpuShare: usage.cpuUs / 1000 / usage.elapsedMs,
     loopP99Ms: usage.loopP99Ms,
-    loopMaxMs: usage.loopMaxMs
+    loopMaxMs: usage.loopMaxMs,
+    rssMiB: usage.rss / 2 ** 20
   }
 }

@@ -11,6 +11,8 @@ export interface Usage {
   readonly elapsedMs: number
   readonly loopP99Ms: number
   readonly loopMaxMs: number
+  /** Resident memory at the end, garbage and all. */
+  readonly rss: number
 }
 
 export interface Memory {
@@ -40,7 +42,8 @@ answerParent({
       elapsedMs: performance.now() - begunAt,
       // The histogram holds the time between two ticks, of which the resolution was asked for.
       loopP99Ms: Math.max(0, delay.percentile(99) / 1e6 - RESOLUTION_MS),
-      loopMaxMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS)
+      loopMaxMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS),
+      rss: process.memoryUsage.rss()
     }
   },
 

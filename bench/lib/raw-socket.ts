@@ -1,27 +1,32 @@
 import { connect, type Socket } from 'node:net'
 
-// A WebSocket client that only counts frames. A real one would cost more than the server that is to be measured.
+// A WebSocket client that counts frames, or shows them. A real one would cost more than the server that is to be measured.
 
 export interface RawSocket {
   readonly write: (bytes: Uint8Array) => void
   /** Called with the number of text frames that one read brought. */
   onFrames: (count: number) => void
+  /** Called with each text frame, whole; the bytes are there only until it returns. Absent, frames are merely counted. */
+  onText: ((payload: Buffer) => void) | undefined
   readonly close: () => void
 }
 
 /** One buffer for all sockets: what was read is looked at before anybody reads again. */
 const BUFFER = Buffer.allocUnsafe(256 * 1024)
-const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0])
 
 export function openRawSocket(port: number, path: string): Promise<RawSocket> {
   return new Promise((resolve, reject) => {
     let isOpen = false
     let isClosing = false
     let head = ''
-    const countFrames = createFrameCounter(() => socket.write(PONG))
+    const countFrames = createFrameCounter({
+      onPing: (payload) => socket.write(pongOf(payload)),
+      onText: () => raw.onText
+    })
     const raw: RawSocket = {
       write: (bytes) => socket.write(bytes),
       onFrames: () => {},
+      onText: undefined,
       close() {
         isClosing = true
         socket.destroy()
@@ -87,8 +92,19 @@ export function maskedFrame(text: string): Buffer {
   return Buffer.concat([Buffer.from([0x81, ...header, 0, 0, 0, 0]), payload])
 }
 
+/** With what came in the ping, as RFC 6455 §5.5.3 wants it: the service learns from it what has arrived. */
+function pongOf(payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x8a, payload.length | 0x80, 0, 0, 0, 0]), payload])
+}
+
+interface FrameListeners {
+  readonly onPing: (payload: Buffer) => void
+  /** Who listens to texts now. */
+  readonly onText: () => RawSocket['onText']
+}
+
 /** Counts the text frames that are complete; a frame, or its header, may be cut anywhere. */
-function createFrameCounter(onPing: () => void): (chunk: Buffer) => number {
+function createFrameCounter({ onPing, onText }: FrameListeners): (chunk: Buffer) => number {
   let rest = 0
   let opcode = 0
   let cut: Buffer | undefined
@@ -96,6 +112,7 @@ function createFrameCounter(onPing: () => void): (chunk: Buffer) => number {
   return (chunk) => {
     const data = cut ? Buffer.concat([cut, chunk]) : chunk
     cut = undefined
+    const hear = onText()
     let count = 0
     let at = 0
     while (at < data.length) {
@@ -106,16 +123,24 @@ function createFrameCounter(onPing: () => void): (chunk: Buffer) => number {
           cut = Buffer.from(data.subarray(at))
           break
         }
+        const length =
+          size === 2 ? short : size === 4 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2))
         opcode = (data[at] ?? 0) & 0x0f
-        rest = size === 2 ? short : size === 4 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2))
+        const isRead = opcode === 9 || (opcode === 1 && hear !== undefined)
+        if (isRead && at + size + length > data.length) {
+          cut = Buffer.from(data.subarray(at))
+          break
+        }
         at += size
+        rest = length
+        if (opcode === 9) onPing(data.subarray(at, at + length))
+        else if (isRead) hear?.(data.subarray(at, at + length))
       }
       const taken = Math.min(rest, data.length - at)
       rest -= taken
       at += taken
       if (rest > 0) continue
       if (opcode === 1) count++
-      if (opcode === 9) onPing()
     }
     return count
   }

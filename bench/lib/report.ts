@@ -4,6 +4,8 @@ export interface Result {
   readonly name: string
   readonly what: string
   readonly figure: string
+  /** Names of further figures that are shown. */
+  readonly more: readonly string[]
   readonly service?: Record<string, Spread>
   readonly bare?: Record<string, Spread>
   /** Service ÷ bare of the figure, round by round. */
@@ -32,12 +34,14 @@ export function report(results: readonly Result[]): string {
     .join('\n')
 }
 
-function toRows({ name, what, figure, service, bare, ratio, cpuRatio, goals, error }: Result): string[][] {
+function toRows({ name, what, figure, more, service, bare, ratio, cpuRatio, goals, error }: Result): string[][] {
   const rows = [[`${name}: ${what}`]]
   if (error !== undefined) rows.push([`  failed: ${error}`])
   if (service) rows.push(toRow(`  ${figure}`, figure, service))
   if (bare) rows.push(toRow('  bare limit', figure, bare))
   if (ratio) rows.push(['  ratio', ratio.median.toFixed(2), range(ratio, 2), '', '', cpuRatio?.median.toFixed(2) ?? ''])
+  if (service && more.length > 0) rows.push([`  besides     ${listed(more, service)}`])
+  if (bare && more.length > 0) rows.push([`  bare limit  ${listed(more, bare)}`])
   for (const { says, isMet } of goals) rows.push([`  ${isMet ? 'met   ' : 'MISSED'} ${says}`])
   return rows
 }
@@ -55,6 +59,11 @@ function toRow(label: string, figure: string, figures: Record<string, Spread>): 
     show('cpuShare', 2),
     show('loopP99Ms', 1)
   ]
+}
+
+/** Those of the figures that were measured, in words. */
+function listed(names: readonly string[], figures: Record<string, Spread>): string {
+  return names.flatMap((name) => (figures[name] ? [`${name} ${figures[name].median}`] : [])).join(', ')
 }
 
 function range({ min, max }: Spread, digits: number): string {

@@ -9,11 +9,11 @@ export interface RunOptions extends BenchOptions {
 
 /** Measures the service and the bare limit in turns. What fails is told in the result. */
 export async function runBench(bench: Bench, options: RunOptions): Promise<Result> {
-  const { name, what, figure } = bench
+  const { name, what, figure, more = [] } = bench
   try {
-    return { name, what, figure, ...(await measureRounds(bench, options)) }
+    return { name, what, figure, more, ...(await measureRounds(bench, options)) }
   } catch (err) {
-    return { name, what, figure, goals: [], error: String((err as Error).stack ?? err) }
+    return { name, what, figure, more, goals: [], error: String((err as Error).stack ?? err) }
   }
 }
 
@@ -58,7 +58,10 @@ function spreads(rounds: readonly Figures[]): Record<string, Spread> {
   return Object.fromEntries(names.map((name) => [name, spread(rounds.map((figures) => figures[name] ?? Number.NaN))]))
 }
 
-function judge({ figure, atLeast = -Infinity, atMost = Infinity, says }: Goal, figures: Record<string, Spread>) {
-  const value = figures[figure]?.median ?? Number.NaN
+function judge(goal: Goal, figures: Record<string, Spread>) {
+  const { figure, atLeast = -Infinity, atMost = Infinity, inEveryRound = false, says } = goal
+  const { median = Number.NaN, min = median, max = median } = figures[figure] ?? {}
+  const worst = goal.atMost === undefined ? min : max
+  const value = inEveryRound ? worst : median
   return { says, figure, value, isMet: value >= atLeast && value <= atMost }
 }

@@ -37,7 +37,13 @@ const world = {
     groups: [{ id: GROUP, name: 'Bench', owner: sender.id, members: listeners.map(({ id }) => id) }]
   },
   // Every limit counts as in real life, and refuses nobody.
-  limits: { http_rate: UNREACHABLE, upgrade_rate: UNREACHABLE, frame_rate: UNREACHABLE }
+  limits: {
+    http_rate: UNREACHABLE,
+    upgrade_rate: UNREACHABLE,
+    frame_rate: UNREACHABLE,
+    im_user_connects: UNREACHABLE,
+    im_address_connects: UNREACHABLE
+  }
 }
 
 /** The real service from a configuration file, on a free port, with a database of its own. */

@@ -23,7 +23,7 @@ export function round(value: number): number {
 export interface Latencies {
   /** `count` things that took equally long. */
   readonly record: (ms: number, count?: number) => void
-  readonly read: () => { p50Ms: number; p99Ms: number }
+  readonly read: () => { p50Ms: number; p99Ms: number; maxMs: number }
 }
 
 export function createLatencies(): Latencies {
@@ -33,6 +33,10 @@ export function createLatencies(): Latencies {
       const us = Math.max(1, Math.round(ms * 1000))
       for (let times = 0; times < count; times++) histogram.record(us)
     },
-    read: () => ({ p50Ms: histogram.percentile(50) / 1000, p99Ms: histogram.percentile(99) / 1000 })
+    read: () => ({
+      p50Ms: histogram.percentile(50) / 1000,
+      p99Ms: histogram.percentile(99) / 1000,
+      maxMs: histogram.max / 1000
+    })
   }
 }
