@@ -67,7 +67,7 @@ export async function imSuiteSocket(
   const { store, hub, clock, now } = gateway
   const codecs = createImSuiteCodecs(gateway.links.linkOf)
   const access = watchAccess({ store, onError: gateway.onError })
-  const resume = createResume({ store, position: hub.position, now, onError: gateway.onError })
+  const resume = createResume({ store, position: hub.position, clock, onError: gateway.onError })
   // Its pings carry the cursor; who answers nothing at all is found by `watchSilence`.
   const heartbeat = startHeartbeat(limits.im_ping, Infinity)
   const allowances = createAllowances(
@@ -373,6 +373,7 @@ export async function imSuiteSocket(
     unsubscribe()
     access.close()
     heartbeat.stop()
+    await resume.close()
   })
   for (const url of ['/ws', '/im/ws']) {
     app.route({

@@ -383,7 +383,7 @@ export interface Store extends CallStore, PeopleStore, NoticeStore {
   readonly saveCursor: (name: string, eventId: number) => Promise<void>
 
   readonly addSession: (session: Omit<Session, 'cursor' | 'cursorAt'>) => Promise<void>
-  readonly saveSessionCursor: (cursor: SessionCursor) => Promise<void>
+  readonly saveSessionCursors: (cursors: readonly SessionCursor[]) => Promise<void>
   /** Says that a message has reached a device of a member; `read_seq` and what pongs confirm count too. */
   readonly markDelivered: (chatId: number, accountId: number, seq: number) => Promise<void>
   readonly findSession: (id: string) => Promise<Session | undefined>

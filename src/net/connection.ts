@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   readonly onSlow?: () => void
 }
 
+/** How long a peer may take nothing of what was written to it before it counts as slow (IM-Suite 2.12). */
+const MAX_BLOCKED_MS = 10_000
 /** How long a peer may take to answer our close frame before the TCP connection is cut. */
 const CLOSE_GRACE_MS = 2000
 
@@ -48,6 +50,8 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
   let isSlow = false
   /** Resolved whenever the last frame of a dialled socket has left. */
   let onFlushed: (() => void)[] = []
+  /** Since when the stream is full; 0 while it is not. */
+  let blockedAt = 0
   // Without a listener an error on any socket ends the process.
   socket.on('error', onError)
 
@@ -69,7 +73,16 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
     for (const resolve of resolvers) resolve()
   }
   socket.once('close', flushed)
-  stream?.on('drain', flushed)
+  stream?.on('drain', () => {
+    blockedAt = 0
+    flushed()
+  })
+
+  function isBlocked(): boolean {
+    if (!stream?.writableNeedDrain) return false
+    blockedAt ||= performance.now()
+    return performance.now() - blockedAt > MAX_BLOCKED_MS
+  }
 
   return {
     close,
@@ -86,7 +99,7 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
       if (isClosing || socket.readyState !== WebSocket.OPEN) return
       const queued = queuedBytes()
       if (frame.isEphemeral && queued > maxQueuedBytes / 4) return
-      if (queued > maxQueuedBytes && !isSlow) {
+      if ((queued > maxQueuedBytes || isBlocked()) && !isSlow) {
         // Whoever is told may still send a last word.
         isSlow = true
         onSlow?.()

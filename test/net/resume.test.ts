@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Store } from '../../src/core/store.ts'
 import { createResume, type Resume } from '../../src/net/resume.ts'
+import { createTestClock } from '../helpers/clock.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 
 const ALICE = 10001
@@ -10,8 +11,10 @@ interface World {
   readonly store: Store
   readonly open: (sessionId?: string) => ReturnType<Resume['open']>
   /** As after a restart: only the store is left. */
-  readonly forget: () => void
-  readonly set: (next: { position?: number; time?: number }) => void
+  readonly forget: () => Promise<void>
+  readonly set: (next: { position: number }) => void
+  readonly advance: (seconds: number) => void
+  readonly save: () => Promise<void>
 }
 
 async function openWorld(t: Test): Promise<World> {
@@ -20,15 +23,21 @@ async function openWorld(t: Test): Promise<World> {
   await store.addAccount({ id: ALICE, kind: 'person', nickname: 'Alice', createdAt: 0 })
   for (const id of ['one', 'two'])
     await store.addSession({ id, accountId: ALICE, refreshId: id, createdAt: 0, expiresAt: 10 * DAY })
-  const state = { position: 100, time: 1000 }
+  const clock = createTestClock(1000)
+  const state = { position: 100 }
   const create = (): Resume =>
-    createResume({ store, position: () => state.position, now: () => state.time, onError: (err) => t.error(err) })
+    createResume({ store, position: () => state.position, clock, onError: (err) => t.error(err) })
   let resume = create()
   return {
     store,
     open: (sessionId) => resume.open(ALICE, sessionId),
-    forget: () => (resume = create()),
-    set: (next) => Object.assign(state, next)
+    async forget() {
+      await resume.close()
+      resume = create()
+    },
+    set: ({ position }) => (state.position = position),
+    advance: (seconds) => clock.advance(seconds * 1000),
+    save: () => resume.close()
   }
 }
 
@@ -51,11 +60,10 @@ t.test('a device goes on from what it last confirmed', async (t) => {
 })
 
 t.test('a device that was cut off before it confirmed anything goes on from where it came in', async (t) => {
-  const { open, set, forget, store } = await openWorld(t)
+  const { open, set, forget } = await openWorld(t)
   await open('one')
   set({ position: 200 })
-  await store.ping()
-  forget()
+  await forget()
   t.equal((await open('one')).from, 100)
 })
 
@@ -92,28 +100,27 @@ t.test('a confirmation that comes late takes nothing back', async (t) => {
 })
 
 t.test('after a restart the store knows, for a day', async (t) => {
-  const { open, set, forget, store } = await openWorld(t)
+  const { open, set, forget, advance } = await openWorld(t)
   const first = await open('one')
   set({ position: 300 })
   first.confirm(200)
   first.close()
-  await store.ping()
-  set({ time: 1000 + DAY - 1 })
-  forget()
+  await forget()
+  advance(DAY - 1)
   t.equal((await open('one')).from, 200)
-  set({ time: 1000 + 3 * DAY })
-  forget()
+  await forget()
+  advance(3 * DAY)
   t.equal((await open('one')).from, undefined)
 })
 
 t.test('without a session nothing is remembered, but what was delivered is', async (t) => {
-  const { open, set, store } = await openWorld(t)
+  const { open, set, save, store } = await openWorld(t)
   const first = await open()
   set({ position: 300 })
   first.confirm(200)
   first.close()
   t.equal((await open()).from, undefined)
-  await store.ping()
+  await save()
   const chatId = await store.openPrivateChat(
     ALICE,
     (await store.addAccount({ kind: 'person', nickname: 'Bob', createdAt: 0 })).id,

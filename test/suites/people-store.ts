@@ -467,7 +467,7 @@ export function peopleStoreSuite(t: Test, open: (t: Test) => Promise<Store>): vo
       const { store, chatId } = await openTalk(t, ['a', 'b'])
       await store.markRead(chatId, BOB, 1)
       await store.markDelivered(chatId, BOB, 2)
-      await store.saveSessionCursor({ sessionId: undefined, accountId: BOB, cursor: 7, deliveredId: 7, time: NOW })
+      await store.saveSessionCursors([{ sessionId: undefined, accountId: BOB, cursor: 7, deliveredId: 7, time: NOW }])
       t.strictSame(await store.listReadStates(chatId), [
         { accountId: ALICE, readSeq: 2, deliveredSeq: 2, deliveredId: 0 },
         { accountId: BOB, readSeq: 1, deliveredSeq: 2, deliveredId: 7 }
