@@ -4,7 +4,7 @@ import { isEphemeral, type Signal } from '../core/signal.ts'
 import type { Codec } from '../protocols/codec.ts'
 import { createFrame, type Frame } from './frame.ts'
 
-/** Gives the frame of one event or signal for a codec and a viewer; encodes it the first time only. */
+/** Gives the frame of one event or signal for a codec and a viewer; encodes it the first time only, a signal once for all viewers. */
 export type FrameOf = (codec: Codec, viewerId: number) => Frame | undefined
 
 /** A place that events go to. */
@@ -149,18 +149,32 @@ interface Framed {
 }
 
 function createFrameOf(happening: Happening): FrameOf {
-  const options = { isEphemeral: isSignal(happening) && isEphemeral(happening) }
+  return isSignal(happening) ? createSignalFrameOf(happening) : createEventFrameOf(happening)
+}
+
+/** The same for everybody: thousands may hear of one notice. */
+function createSignalFrameOf(signal: Signal): FrameOf {
+  const options = { isEphemeral: isEphemeral(signal) }
+  const known = new Map<Codec, Frame | undefined>()
+  return (codec) => {
+    if (known.has(codec)) return known.get(codec)
+    const text = codec.encodeSignal?.(signal)
+    const frame = text === undefined ? undefined : createFrame(text, options)
+    known.set(codec, frame)
+    return frame
+  }
+}
+
+function createEventFrameOf(event: GatewayEvent): FrameOf {
   const known = new Map<Codec, { views: Map<number, Frame | undefined>; last: Frame | undefined }>()
   return (codec, viewerId) => {
     let entry = known.get(codec)
     if (!entry) known.set(codec, (entry = { views: new Map(), last: undefined }))
     const { views, last } = entry
     if (views.has(viewerId)) return views.get(viewerId)
-    const text = isSignal(happening)
-      ? codec.encodeSignal?.(happening, viewerId)
-      : codec.encodeEvent(happening, viewerId)
+    const text = codec.encodeEvent(event, viewerId)
     // Where all see the same text they get the same bytes.
-    const frame = text === undefined ? undefined : text === last?.text ? last : createFrame(text, options)
+    const frame = text === undefined ? undefined : text === last?.text ? last : createFrame(text)
     views.set(viewerId, frame)
     entry.last = frame
     return frame

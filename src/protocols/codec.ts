@@ -7,8 +7,8 @@ export interface Codec {
   readonly name: string
   /** The frame that `viewerId` gets to see, or undefined when the language has no word for it. */
   readonly encodeEvent: (event: GatewayEvent, viewerId: number) => string | undefined
-  /** The same for what is not stored; absent when the language has no words for any of it. */
-  readonly encodeSignal?: (signal: Signal, viewerId: number) => string | undefined
+  /** The same for what is not stored, which looks alike to everybody; absent when the language has no words for any of it. */
+  readonly encodeSignal?: (signal: Signal) => string | undefined
 }
 
 /** What a text frame turned out to be. */
@@ -33,12 +33,12 @@ export function encodeWith<T>(table: EncoderTable<T>): (event: GatewayEvent, vie
   }
 }
 
-type SignalTable<T> = { readonly [K in SignalKind]: ((signal: SignalOf<K>, viewerId: number) => T) | null }
+type SignalTable<T> = { readonly [K in SignalKind]: ((signal: SignalOf<K>) => T) | null }
 
 /** The same for signals. */
-export function encodeSignalWith<T>(table: SignalTable<T>): (signal: Signal, viewerId: number) => T | undefined {
-  return (signal, viewerId) => {
-    const encode = table[signal.kind] as ((signal: Signal, viewerId: number) => T) | null
-    return encode?.(signal, viewerId)
+export function encodeSignalWith<T>(table: SignalTable<T>): (signal: Signal) => T | undefined {
+  return (signal) => {
+    const encode = table[signal.kind] as ((signal: Signal) => T) | null
+    return encode?.(signal)
   }
 }

@@ -46,8 +46,8 @@ export function createImSuiteCodecs(linkOf: LinkOf): ImSuiteCodecs {
         const frame = encode(event, viewerId) ?? encodeMembership(event, viewerId)
         return frame && extend(frame, toExtension(event, viewerId))
       },
-      encodeSignal(signal, viewerId) {
-        const frame = encodeSignal(signal, viewerId) ?? encodeExtSignal(signal, viewerId)
+      encodeSignal(signal) {
+        const frame = encodeSignal(signal) ?? encodeExtSignal(signal)
         const detail = signal.kind === 'call.ended' ? signal.data.detail : undefined
         return frame && detail !== undefined ? extend(frame, { detail }) : frame
       }
@@ -56,7 +56,7 @@ export function createImSuiteCodecs(linkOf: LinkOf): ImSuiteCodecs {
       name: 'imsuite-data',
       dress: rename,
       encodeEvent: (event, viewerId) => renamed(encode(event, viewerId)),
-      encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
+      encodeSignal: (signal) => renamed(encodeSignal(signal))
     },
     legacy: {
       name: 'imsuite-legacy',
@@ -65,7 +65,7 @@ export function createImSuiteCodecs(linkOf: LinkOf): ImSuiteCodecs {
         event.kind === 'message.created'
           ? JSON.stringify({ type: 'message', data: toMessage(event.data.message, linkOf) })
           : renamed(encode(event, viewerId)),
-      encodeSignal: (signal, viewerId) => renamed(encodeSignal(signal, viewerId))
+      encodeSignal: (signal) => renamed(encodeSignal(signal))
     }
   }
 }
@@ -192,7 +192,7 @@ const encodeMembership = encodeWith<string>({
 const toParties = ({ callId, fromId, toId }: CallParties) => ({ call_id: callId, from_user: fromId, to_user: toId })
 
 /** What is not stored, in the document's words (contract 2.4). */
-const encodeSignal: (signal: Signal, viewerId: number) => string | undefined = encodeSignalWith<string>({
+const encodeSignal: (signal: Signal) => string | undefined = encodeSignalWith<string>({
   'message.delivered': null,
   'message.read': ({ time, data }) =>
     encodeFrame(
@@ -261,7 +261,7 @@ const encodeSignal: (signal: Signal, viewerId: number) => string | undefined = e
     )
 })
 
-const encodeExtSignal = ({ kind, time, data }: Signal, _viewerId: number): string | undefined =>
+const encodeExtSignal = ({ kind, time, data }: Signal): string | undefined =>
   kind === 'message.delivered'
     ? encodeFrame(
         'message.delivered',

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { createMemoryBus } from '../../src/bus/memory.ts'
 import type { GatewayEvent } from '../../src/core/event.ts'
+import type { Signal } from '../../src/core/signal.ts'
+import type { Frame } from '../../src/net/frame.ts'
 import { createHub } from '../../src/net/hub.ts'
 import { messageEvent, range } from '../helpers/events.ts'
 
@@ -82,6 +84,35 @@ t.test('encodes once for each codec and viewer', async (t) => {
   t.equal(encodings, 2)
   t.match(frames, [{ text: '7 for 1' }, { text: '7 for 1' }, { text: '7 for 1' }, { text: '7 for 2' }])
   t.equal(frames[0], frames[2])
+})
+
+t.test('encodes a signal once for each codec, and gives everybody the same bytes', async (t) => {
+  const { bus, hub } = start(t)
+  const encoded: string[] = []
+  const codecOf = (name: string) => ({
+    name,
+    encodeEvent: () => undefined,
+    encodeSignal({ kind }: Signal) {
+      encoded.push(name)
+      return name === 'mute' ? undefined : `${kind} in ${name}`
+    }
+  })
+  const codecs = [codecOf('one'), codecOf('two'), codecOf('mute')] as const
+  const frames = codecs.map((): (Frame | undefined)[] => [])
+  for (const viewerId of [1, 2, 3]) {
+    for (const [index, codec] of codecs.entries()) {
+      hub.attach({ viewerId, receive() {}, hear: (_signal, frameOf) => frames[index]?.push(frameOf(codec, viewerId)) })
+    }
+  }
+  const data = { chatId: 5, messageId: 6, readerId: 1 }
+  bus.publish([{ kind: 'message.read', time: 7, audience: [1, 2, 3], data }])
+  t.strictSame(encoded, ['one', 'two', 'mute'])
+  const [one, two, mute] = frames
+  t.match(one, [{ text: 'message.read in one', isEphemeral: true }])
+  t.match(two, [{ text: 'message.read in two', isEphemeral: true }])
+  t.equal(new Set(one).size, 1)
+  t.equal(one?.length, 3)
+  t.strictSame(mute, [undefined, undefined, undefined])
 })
 
 t.test('a mistake of one sink is not the next one’s', async (t) => {

@@ -130,7 +130,7 @@ t.test('events and signals become exactly the frames of the document', async (t)
   const { base } = createImSuiteCodecs(() => '')
   const produced = [
     ...events.map((event) => base.encodeEvent(event, 1)),
-    ...signals.map((given) => base.encodeSignal?.(given, 1)),
+    ...signals.map((given) => base.encodeSignal?.(given)),
     encodeFrame('connect', { status: 'connected', user_id: 1, server_time: '2025-10-07T12:00:00Z' }, TIME),
     encodeFrame('disconnect', { status: 'disconnected', reason: 'client_close' }, TIME),
     encodeFrame('error', serverBlocks.get('error')?.payload, TIME)
