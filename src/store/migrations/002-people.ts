@@ -23,8 +23,6 @@ alter table messages add column client_id text;
 -- What is left of a chat is counted by what was taken back.
 create index messages_recalled on messages(chat_id) where recalled_at is not null;
 create unique index messages_client on messages(chat_id, sender_id, client_id) where client_id is not null;
--- So that counting what was recalled in a chat does not read all of it.
-create index messages_recalled on messages(chat_id) where recalled_at is not null;
 
 -- What a message said before it was edited, by the revision that it was.
 create table revisions(
