@@ -40,8 +40,9 @@ async function toAvatar({ caller, files, links }: ActionContext, url: string): P
     if (ownerId !== caller.id || !mime.startsWith('image/')) throw refused('a picture that you have uploaded')
     return links.lastingLinkOf({ fileId, name })
   }
-  if (URL.parse(url)?.protocol !== 'https:') throw refused('an https address or one of your uploads')
-  return url
+  const elsewhere = URL.parse(url)
+  if (elsewhere?.protocol !== 'https:') throw refused('an https address or one of your uploads')
+  return elsewhere.href
 }
 
 /** IM-Suite 1.5 `POST /api/contacts`: whom it is about is told in one of three ways. */

@@ -68,7 +68,12 @@ export interface SignalOf<K extends SignalKind> {
 export type Signal = { [K in SignalKind]: SignalOf<K> }[SignalKind]
 
 /** Signals that say how things are right now: the first to go when a reader is slow. */
-const EPHEMERAL: ReadonlySet<SignalKind> = new Set(['message.read', 'message.delivered', 'chat.typing', 'presence.changed'])
+const EPHEMERAL: ReadonlySet<SignalKind> = new Set([
+  'message.read',
+  'message.delivered',
+  'chat.typing',
+  'presence.changed'
+])
 
 export function isEphemeral(signal: Signal): boolean {
   return EPHEMERAL.has(signal.kind)

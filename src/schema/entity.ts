@@ -68,7 +68,7 @@ export function toGroupEntity(group: Group): GroupEntity {
     max_member_count: MAX_GROUP_SIZE,
     remark: '',
     created_time: group.createdAt,
-    description: '',
+    description: group.description,
     question: '',
     announcement: ''
   }

@@ -280,13 +280,9 @@ void t.test('reading', async (t) => {
     const { app, a } = await openTalk(t)
     const { body } = await send(app, a, 'one', { receiver_id: bob })
     const { store } = app.lactea.gateway
-    await store.saveSessionCursor({
-      sessionId: undefined,
-      accountId: bob,
-      cursor: body.id,
-      deliveredId: body.id,
-      time: 1
-    })
+    await store.saveSessionCursors([
+      { sessionId: undefined, accountId: bob, cursor: body.id, deliveredId: body.id, time: 1 }
+    ])
     t.match((await request(app, a, 'GET', `/api/messages/${body.id}`)).body, { status: 'delivered' })
   })
 })
