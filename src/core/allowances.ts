@@ -11,6 +11,8 @@ export interface Rate {
 export interface Allowances<Name extends string> {
   /** Throws `rate_limited` with the time to wait. */
   readonly take: (name: Name, key: number | string) => void
+  /** Buckets that are kept now. */
+  readonly size: () => number
 }
 
 /** Buckets that are kept before those that are full again are dropped. */
@@ -30,6 +32,7 @@ export function createAllowances<Name extends string>(
   }
 
   return {
+    size: () => buckets.size,
     take(name, key) {
       const now = clock.ticks()
       const rate = rates[name]

@@ -27,6 +27,8 @@ export interface ReceiptsOptions {
 const ALL_SEE = 100
 const AUTHORS_SEE = 1000
 const MAX_AUTHORS = 20
+/** Who comes back after a month reads thousands of messages at once; the authors of the latest are told. */
+const MAX_COVERED = 2000
 
 interface Mark {
   readonly chatId: number
@@ -47,7 +49,7 @@ export function createReceipts({ store, chats, clock, tell, onError, intervalMs 
     if (!chat || (chat.kind === 'group' && chat.isChannel)) return [readerId]
     if (members.length <= ALL_SEE) return members
     if (members.length > AUTHORS_SEE) return [readerId]
-    const authors = await store.listAuthors(chatId, before, seq, MAX_AUTHORS)
+    const authors = await store.listAuthors(chatId, Math.max(before, seq - MAX_COVERED), seq, MAX_AUTHORS)
     return [...new Set([readerId, ...authors.filter((id) => members.includes(id))])]
   }
 
