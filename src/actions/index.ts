@@ -10,6 +10,14 @@ import * as presence from './presence.ts'
 import * as system from './system.ts'
 
 /** Everything a client can ask for, in the words of Milky 1.2; other dialects translate into these. */
-export const actions: readonly Action[] = [system, message, group, extra, presence, notices, call, people, chat].flatMap(
-  (chapter) => Object.values(chapter) as Action[]
-)
+export const actions: readonly Action[] = [
+  system,
+  message,
+  group,
+  extra,
+  presence,
+  notices,
+  call,
+  people,
+  chat
+].flatMap((chapter) => Object.values(chapter) as Action[])
