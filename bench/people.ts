@@ -27,7 +27,8 @@ const MORE = [
   'rssMiB',
   'rssPerSocketKiB',
   'idlePerSocketKiB',
-  'loadShare'
+  'loadShare',
+  'loadStopMs'
 ]
 
 /** As large as what the service sends. */

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Load } from './child.ts'
 import { maskedFrame, type RawSocket } from './raw-socket.ts'
@@ -99,6 +100,8 @@ export function createConversation({ devices, firstGroup, perSecond, isBusy }: C
         }
       }
     }
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
     const cpu = process.cpuUsage()
     const begunAt = performance.now()
     for (const step of plan) {
@@ -113,6 +116,7 @@ export function createConversation({ devices, firstGroup, perSecond, isBusy }: C
     if (mistake) throw mistake
     const elapsedMs = performance.now() - begunAt
     const { user, system } = process.cpuUsage(cpu)
+    delay.disable()
     first += total
 
     const { p50Ms: echoP50Ms, p99Ms: echoP99Ms } = echoes.read()
@@ -126,8 +130,9 @@ export function createConversation({ devices, firstGroup, perSecond, isBusy }: C
       expectedPerSecond: expected / seconds,
       framesPerSecond: (frames / elapsedMs) * 1000,
       lost: expected - heard,
-      // Near 1 the load generator is what is slow.
-      loadShare: (user + system) / 1000 / elapsedMs
+      // Near 1, or with stops as long as the latencies, the load generator is what is slow.
+      loadShare: (user + system) / 1000 / elapsedMs,
+      loadStopMs: delay.max / 1e6
     }
   }
 }
