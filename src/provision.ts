@@ -2,6 +2,7 @@ import type { Config, Provision } from './config.ts'
 import type { Accounts } from './core/accounts.ts'
 import type { Groups } from './core/groups.ts'
 import type { Store } from './core/store.ts'
+import { passwords } from './secrets.ts'
 
 export interface ProvisionOptions {
   readonly store: Store
@@ -54,16 +55,22 @@ async function ensureAccount(
     throw new Error(`the configuration names account ${id} as a ${kind}, but in the database it is a ${existing.kind}`)
   if (existing.isDisabled)
     throw new Error(`the configuration names account ${id}, which was removed; give the new one another id`)
-  if (nickname && nickname !== existing.nickname) await store.setNickname(id, nickname)
+  // A bot is called what the file says; a person has a say in it themselves (`PUT /api/users/me`).
+  if (kind === 'bot' && nickname && nickname !== existing.nickname) await store.setNickname(id, nickname)
 }
 
 async function ensurePerson(account: Provision['accounts'][number], options: ProvisionOptions): Promise<void> {
   await ensureAccount(account, options)
   const { accounts, store } = options
-  const { username } = (await store.findAccount(account.id)) ?? {}
-  if (!account.password || username === undefined) return
-  if (!(await accounts.signIn({ username, password: account.password })))
-    await accounts.setPassword(account.id, account.password)
+  const { id, password } = account
+  const { username } = (await store.findAccount(id)) ?? {}
+  if (!password || username === undefined) return
+  const key = `provision.password.${id}`
+  const applied = await store.getMeta(key)
+  // Set once: a person who has changed it since keeps theirs until the file says something new.
+  if (applied !== undefined && (await passwords.verify(applied, password))) return
+  if (!(await accounts.signIn({ username, password }))) await accounts.setPassword(id, password)
+  await store.setMeta(key, await passwords.hash(password))
 }
 
 async function ensureGroup(group: Provision['groups'][number], options: ProvisionOptions): Promise<void> {

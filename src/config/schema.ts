@@ -254,8 +254,8 @@ const Account = section(
     id: accountId('Account number.'),
     kind: choice(['person', 'bot'], 'Whether a person or a bot.'),
     username: optional(text('Name to sign in with.')),
-    password: secret('Password to sign in with.', 'secret'),
-    nickname: optional(text('Name that others see.')),
+    password: secret('Password to sign in with. Who changes theirs keeps it until this one changes.', 'secret'),
+    nickname: optional(text('Name that others see at first; people may change it.')),
     phone: optional(text('Phone number.'))
   },
   'An account.'

@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { buildApp } from '../../src/app.ts'
 import { loadConfig, type Config } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
-import { startApp } from '../helpers/app.ts'
+import { startApp, type Running } from '../helpers/app.ts'
 import { makeDirectory } from '../helpers/directory.ts'
 
 const log = createLogger('silent')
@@ -46,6 +46,32 @@ void t.test('buildApp', async (t) => {
     const second = await buildApp(config, log)
     t.match(await second.gateway.store.findAccount(10001), { nickname: 'Echo' })
     await second.app.close()
+  })
+
+  t.test('leaves a person what they have changed themselves, until the configuration says something new', async (t) => {
+    const alice = { id: 10011, kind: 'person', username: 'alice', nickname: 'Alice' }
+    const dir = makeDirectory(t)
+    const start = async (password: string): Promise<Running> => {
+      const app = await startApp(t, { config: { bots: [], provision: { accounts: [{ ...alice, password }] } }, dir })
+      return app
+    }
+    const canSignIn = async ({ lactea }: Running, password: string): Promise<boolean> =>
+      (await lactea.gateway.accounts.signIn({ username: 'alice', password })) !== undefined
+
+    const first = await start('from-the-file')
+    await first.lactea.gateway.store.setNickname(10011, 'Alicia')
+    await first.lactea.gateway.accounts.setPassword(10011, 'her-own-one')
+    await first.lactea.app.close()
+
+    const second = await start('from-the-file')
+    t.match(await second.lactea.gateway.store.findAccount(10011), { nickname: 'Alicia' })
+    t.equal(await canSignIn(second, 'her-own-one'), true)
+    t.equal(await canSignIn(second, 'from-the-file'), false)
+    await second.lactea.app.close()
+
+    const third = await start('a-new-one-in-the-file')
+    t.equal(await canSignIn(third, 'a-new-one-in-the-file'), true)
+    t.equal(await canSignIn(third, 'her-own-one'), false)
   })
 
   t.test('takes a bot that is the only one without a token as open on loopback, and none of several', async (t) => {
