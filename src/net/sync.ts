@@ -113,9 +113,9 @@ export function createSync({ store, connection, gate, codec, viewerId, epoch, sa
     const known = new Map(Object.entries(request.known ?? {}).map(([id, seq]) => [Number(id), seq]))
     const isSameLog = request.epoch === undefined || request.epoch === epoch
     await gate.catchUp(async () => {
-      horizon = await store.lastEventId()
       if (!isSameLog) for (const id of known.keys()) say('sync.reset', { chat_id: id })
       await send(isSameLog ? known : new Map(), Math.min(request.limit ?? MAX_EVENTS, MAX_EVENTS))
+      horizon = await store.lastEventId()
       // Before what is held back: from here on the client may take events as they come.
       say('sync.done', { epoch })
       return wasSent

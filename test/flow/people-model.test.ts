@@ -108,9 +108,10 @@ function createClient(app: Running, accountId: number, token: string, isExt: boo
         if (next === socket) for (const id of heard) confirmed.add(id)
       })
       socket = next
+      // Before it opens: the first events may come in one packet with the handshake.
+      const isSynced = isExt ? answered('sync') : undefined
       await once(next, 'open')
-      if (!isExt) return
-      const isSynced = answered('sync')
+      if (!isSynced) return
       next.send(JSON.stringify({ type: 'sync', payload: { known: Object.fromEntries(known) } }))
       await isSynced
     },
