@@ -268,6 +268,7 @@ const table: Record<string, { readonly required: Rules; readonly optional: Rules
   get_message: { required: { message_id }, optional: {} },
   get_history_private_message: { required: { user_id }, optional: history },
   get_history_group_message: { required: { group_id }, optional: history },
+  get_resource_temp_url: { required: { resource_id: { good: 'x', bad: [5, true, [], {}] } }, optional: {} },
   recall_message: { required: { message_id }, optional: {} },
   set_group_name: { required: { group_id, name }, optional: {} },
   set_group_member_card: { required: { group_id, user_id, card: { ...name, bad: name.bad.slice(1) } }, optional: {} },
