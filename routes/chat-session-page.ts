@@ -27,7 +27,8 @@ export const chatSessionScript = `
       ...(typeof body === 'string' && { 'content-type': 'application/json' }),
       ...(used && { authorization: 'Bearer ' + used })
     }
-    const response = await fetch(path, { method, body, headers })
+    // Relative, since a proxy may have put the gateway under a path of its own.
+    const response = await fetch('.' + path, { method, body, headers })
     if (response.status === 401 && used && !isSecond && (await refresh(used))) return api(path, options, true)
     const answer = await response.json()
     if (response.ok) return answer
@@ -47,7 +48,7 @@ export const chatSessionScript = `
     refreshing ??= (async () => {
       const headers = { 'content-type': 'application/json' }
       const body = JSON.stringify({ refresh_token: session.refresh_token })
-      const response = await fetch('/api/auth/refresh', { method: 'POST', headers, body })
+      const response = await fetch('./api/auth/refresh', { method: 'POST', headers, body })
       if (response.ok) keepSession(await response.json())
       else if (response.status === 401) leave('You were signed out. Please sign in again.')
       return response.ok
@@ -88,7 +89,7 @@ export const chatSessionScript = `
     clearTimeout(retry)
     farewell = undefined
     isHeard = true
-    const own = new WebSocket(location.origin.replace('http', 'ws') + '/ws', ['bearer', session.token])
+    const own = new WebSocket(new URL('ws', location.href.replace('http', 'ws')), ['bearer', session.token])
     own.onmessage = ({ data }) => own === socket && hear(JSON.parse(data))
     own.onclose = ({ code }) => own === socket && attempt(() => comeBack(code))
     socket = own
