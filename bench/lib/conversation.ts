@@ -151,7 +151,10 @@ function createPlan(main: readonly Device[], total: number, ms: number, isBusy: 
     device: main[Math.floor(Math.random() * main.length)] as Device,
     isTyping: false
   }))
-  const typing = messages.map(({ at, device }) => ({ at: Math.max(0, at - TYPING_MS), device, isTyping: true }))
+  // Those of the first moments have typed before it began: all at once would be a burst that nobody makes.
+  const typing = messages
+    .filter(({ at }) => at >= TYPING_MS)
+    .map(({ at, device }) => ({ at: at - TYPING_MS, device, isTyping: true }))
   return [...messages, ...(isBusy ? typing : [])].toSorted((a, b) => a.at - b.at)
 }
 

@@ -260,7 +260,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     saveCursor: (name, eventId) => write(() => events.saveCursor(name, eventId)),
 
     addSession: (session) => write(() => accounts.addSession(session)),
-    saveSessionCursors: (cursors) => write(() => cursors.forEach(accounts.saveSessionCursor)),
+    saveSessionCursors: (cursors) => write(() => cursors.forEach((cursor) => accounts.saveSessionCursor(cursor))),
     markDelivered: (chatId, accountId, seq) => write(() => messages.markDelivered(chatId, accountId, seq)),
     findSession: async (id) => accounts.findSession(id),
     rotateSession: (id, used, next, expiresAt) => write(() => accounts.rotateSession(id, used, next, expiresAt)),
