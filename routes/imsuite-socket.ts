@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { RawData, WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { isForeignOrigin, queryValue } from '../plugins/auth.ts'
 import type { Config } from '../src/config.ts'
 import { createAllowances } from '../src/core/allowances.ts'
@@ -10,9 +10,11 @@ import { watchAccess } from '../src/net/access.ts'
 import { parseBearer } from '../src/net/bearer.ts'
 import { CLOSE, type CloseReason } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
+import { watchExpiry, watchSilence } from '../src/net/ends.ts'
 import { createFrame } from '../src/net/frame.ts'
 import { readFrames } from '../src/net/frame-reader.ts'
 import { createGate, type Gate } from '../src/net/gate.ts'
+import { holdFrames } from '../src/net/held-frames.ts'
 import { startHeartbeat } from '../src/net/heartbeat.ts'
 import { createPersonFrames } from '../src/net/person-frames.ts'
 import { createReplay } from '../src/net/replay.ts'
@@ -134,28 +136,21 @@ export async function imSuiteSocket(
   /** Some clients show their token in the first frame (contract 2.1, late auth; off unless it is asked for). */
   function waitForToken(socket: WebSocket, line: Line): void {
     const giveUp = clock.after(LATE_AUTH_MS, () => refuse(line, '令牌无效'))
-    /** What came in the same packet as the token: it is said once it is known by whom. */
-    const early: [data: RawData, isBinary: boolean][] = []
-    const keep = (data: RawData, isBinary: boolean): void => {
-      if (early.push([data, isBinary]) === 1) giveUp()
-      if (early.length > 1) return
-      socket.pause()
-      verifyFirst(String(data))
-        .then((signed) => {
-          socket.off('message', keep)
-          if (!line.connection.isOpen()) return
-          if (!signed || isFault(signed)) return refuse(line, signed?.fault ?? '令牌无效')
-          enter(socket, line, signed)
-          for (const message of early.slice(1)) socket.emit('message', ...message)
-        })
-        .catch((err: unknown) => {
-          gateway.onError(err)
-          end(line, 'internal_error', CLOSE.bug)
-        })
-        .finally(() => socket.resume())
-    }
-    socket.on('message', keep)
     socket.once('close', giveUp)
+    const { first, release } = holdFrames(socket)
+    first
+      .then(async (text) => {
+        giveUp()
+        const signed = await verifyFirst(text)
+        if (!line.connection.isOpen()) return
+        if (!signed || isFault(signed)) return refuse(line, signed?.fault ?? '令牌无效')
+        enter(socket, line, signed)
+      })
+      .catch((err: unknown) => {
+        gateway.onError(err)
+        end(line, 'internal_error', CLOSE.bug)
+      })
+      .finally(release)
   }
 
   async function verifyFirst(text: string): Promise<Signed | TokenFault | undefined> {
@@ -211,8 +206,8 @@ export async function imSuiteSocket(
         if (gate.isOpen()) sent = hub.position()
         return sent < 0 ? '' : String(sent)
       }),
-      watchSilence(socket, line),
-      watchExpiry(seat),
+      watchSilence(socket, limits.im_silence, () => end(seat, 'heartbeat_timeout', CLOSE.heartbeat)),
+      watchToken(seat),
       () => seats.delete(seat.deviceId),
       () => app.farewells.delete(socket),
       () => place?.close()
@@ -289,38 +284,18 @@ export async function imSuiteSocket(
     line.connection.close(close)
   }
 
-  function watchSilence(socket: WebSocket, line: Line): () => void {
-    const timer = setTimeout(() => end(line, 'heartbeat_timeout', CLOSE.heartbeat), limits.im_silence)
-    timer.unref()
-    const refresh = (): void => {
-      timer.refresh()
-    }
-    for (const event of ['message', 'ping', 'pong']) socket.on(event, refresh)
-    return () => clearTimeout(timer)
-  }
-
-  /** A token ends its connection too (contract 2.1), unless a newer one came. Timers count in 32 bits, so far ends are looked at again. */
-  function watchExpiry(seat: Seat): () => void {
-    const isExt = seat.codec === codecs.ext
-    let warned = 0
-    let stop = (): void => {}
-    const wait = (): void => {
-      const { expiresAt } = seat.signed
-      const leftS = expiresAt - now()
-      if (leftS <= 0) {
+  /** A token ends its connection too (contract 2.1), unless a newer one came. */
+  function watchToken(seat: Seat): () => void {
+    return watchExpiry({
+      clock,
+      expiresAt: () => seat.signed.expiresAt,
+      warnS: seat.codec === codecs.ext ? EXPIRING_S : 0,
+      onExpiring: (expiresAt) => sayTo(seat, 'auth.expiring', { expires_at: toTimestamp(expiresAt) }),
+      onExpired() {
         sayUnauthenticated(seat, '令牌已过期')
-        return end(seat, 'auth_expired', CLOSE.unauthenticated)
+        end(seat, 'auth_expired', CLOSE.unauthenticated)
       }
-      const isExpiring = leftS <= EXPIRING_S
-      if (isExt && isExpiring && warned !== expiresAt) {
-        warned = expiresAt
-        sayTo(seat, 'auth.expiring', { expires_at: toTimestamp(expiresAt) })
-      }
-      const waitS = isExt && !isExpiring ? leftS - EXPIRING_S : leftS
-      stop = clock.after(Math.min(waitS * 1000, 2 ** 31 - 1), wait)
-    }
-    wait()
-    return () => stop()
+    })
   }
 
   /** One frame after the other, and none before what was missed is sent. */
