@@ -34,6 +34,15 @@ export function createReplay(options: ReplayOptions): () => Promise<(event: Gate
     }
     const horizon = Math.max(end, events.at(-1)?.id ?? 0)
     position = horizon
-    return (event) => event.id <= horizon
+    return notTwice(new Set(events.map((event) => event.id)), horizon)
+  }
+}
+
+/** Tells what was sent already, until the hub has passed the end of it: from there on nothing need be remembered. */
+function notTwice(ids: ReadonlySet<number>, horizon: number): (event: GatewayEvent) => boolean {
+  let sent: ReadonlySet<number> | undefined = ids
+  return ({ id }) => {
+    if (id > horizon) sent = undefined
+    return sent?.has(id) ?? false
   }
 }

@@ -363,3 +363,21 @@ void t.test('a socket without a token', async (t) => {
       await t.rejects(openSocket(t, `${app.ws}/ws${query}`), { message: 'refused with 401' })
   })
 })
+
+void t.test(
+  'who connects while hundreds of messages are told hears all that come from then on, each once',
+  async (t) => {
+    const app = await startPeople(t)
+    const { chats, accounts, hub } = app.lactea.gateway
+    const sender = await accounts.get(bob)
+    const words = Array.from({ length: 600 }, (_, index) => `word ${index}`)
+    const sending = words.map((word) => chats.send({ chatId: GROUP, sender, segments: [{ type: 'text', text: word }] }))
+    const before = hub.position()
+    const device = await openDevice(t, app, alice)
+    await Promise.all(sending)
+    const heard: string[] = []
+    while (heard.at(-1) !== words.at(-1)) heard.push((await device.next()).payload.message.content)
+    t.strictSame(heard, words.slice(-heard.length))
+    t.equal(before, 0)
+  }
+)
