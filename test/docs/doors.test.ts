@@ -1,8 +1,8 @@
 import t from 'tap'
-import { startApp, text } from '../helpers/app.ts'
+import { startApp, text, world } from '../helpers/app.ts'
 import { alice, bob, openDevice, request, startPeople, tokenOf } from '../helpers/people.ts'
 import { openSocket } from '../helpers/socket.ts'
-import { namesWith, readPage, tableBelow } from './markdown.ts'
+import { blocksOf, namesWith, readPage, tableBelow } from './markdown.ts'
 
 const page = readPage('docs/im-suite.md')
 
@@ -113,4 +113,34 @@ function routesOf(tree: string): string[] {
       .split(', ')
       .flatMap((method) => (['GET', 'POST', 'PUT', 'DELETE'].includes(method) ? [`${method} ${path}`] : []))
   })
+}
+
+t.test('docs/im-suite.md has a session to paste, which goes as it says', async (t) => {
+  const app = await startApp(t, { config: { provision: { ...world.provision, friends: [] } } })
+  const person = await openSocket(t, `${app.ws}/ws?token=${await app.signIn('alice', 'alice-secret')}`)
+  await person.next()
+  const blocks = blocksOf(page)
+  const pasted = blocks.find(({ language, text: block }) => language === 'text' && block.includes('message.send'))
+  const shown = blocks.flatMap(({ language, text: block }) => (language === 'json' ? [JSON.parse(block)] : []))
+  const frames = (pasted?.text ?? '').trim().split('\n')
+  let message = { id: 0, chat_id: 0 }
+  for (const line of frames) {
+    const frame = JSON.parse(line)
+    if (frame.payload?.message_id) frame.payload.message_id = message.id
+    if (frame.payload?.chat_id) frame.payload.chat_id = message.chat_id
+    person.send(frame)
+    const answer = frame.type === 'message.send' ? 'message.new' : frame.type
+    if (frame.type === 'typing' || frame.type === 'message.read') continue
+    const heard = await person.next()
+    t.equal(heard.type, answer === 'ping' ? 'pong' : answer, line)
+    if (heard.type === 'message.new') message = heard.payload.message
+    const example = shown.find(({ type }) => type === heard.type)
+    if (example) t.strictSame(keysOf(heard), keysOf(example), `${heard.type} looks as the page shows it`)
+  }
+  t.equal(frames.length, 6)
+})
+
+function keysOf(value: unknown, path = ''): string[] {
+  if (typeof value !== 'object' || value === null) return [path]
+  return Object.entries(value).flatMap(([key, inner]) => keysOf(inner, path ? `${path}.${key}` : key))
 }

@@ -6,23 +6,24 @@ import { text as readAll } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { startApp, world, type Running } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 import { openSocket, type TestSocket } from '../helpers/socket.ts'
 
 const folder = fileURLToPath(new URL('../../examples/', import.meta.url))
 
 /** An example in a process of its own, gone when the test ends. `line` waits for the next line it prints that fits. */
-function startExample(t: Test, name: string, env: Record<string, string>) {
+function startExample(t: Test, name: string, env: Record<string, string>, ...args: string[]) {
   // As a stranger runs it: spawned directly, it would get the hooks of the test runner.
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`)
-  const child = spawn('env', ['-i', ...variables, process.execPath, folder + name], {
-    stdio: ['ignore', 'pipe', 'inherit']
+  const child = spawn('env', ['-i', ...variables, process.execPath, folder + name, ...args], {
+    stdio: ['pipe', 'pipe', 'inherit']
   })
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
   t.teardown(async () => {
     child.kill()
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   })
-  return async (fits: RegExp): Promise<RegExpExecArray> => {
+  const line = async (fits: RegExp): Promise<RegExpExecArray> => {
     for (;;) {
       const { value, done } = await lines.next()
       if (done) throw new Error(`${name} ended without saying ${fits}`)
@@ -30,6 +31,7 @@ function startExample(t: Test, name: string, env: Record<string, string>) {
       if (match) return match
     }
   }
+  return Object.assign(line, { type: (words: string) => child.stdin.write(`${words}\n`) })
 }
 
 async function startListening(t: Test, name: string, env: Record<string, string> = {}): Promise<string> {
@@ -196,4 +198,50 @@ t.test('every example has less than 40 lines', async (t) => {
   for (const name of readdirSync(folder)) {
     t.ok(readFileSync(folder + name, 'utf8').split('\n').length - 1 < 40, name)
   }
+})
+
+t.test('person.ts', async (t) => {
+  const env = (app: Running, name: string) => ({
+    LACTEA_URL: app.url,
+    LACTEA_USER: name,
+    LACTEA_PASSWORD: `${name}-secret`
+  })
+
+  t.test('says what is typed, and prints what is heard', async (t) => {
+    const app = await startApp(t)
+    const person = startExample(t, 'person.ts', env(app, 'alice'), '10001')
+    await person(/^{"type":"connect","payload":{"status":"connected","user_id":10011,/)
+    person.type('hello')
+    const [, id] = await person(/^{"type":"message.new","payload":{"message":{"id":(\d+),.*"content":"hello"/)
+    person.type(`{"type":"message.edit","payload":{"message_id":${id},"content":"hello there"}}`)
+    await person(/^{"type":"message.edit",.*"content":"hello there"/)
+    const message = [{ type: 'text', data: { text: 'are you there?' } }]
+    await app.call('token-one', 'send_private_message', { user_id: 10011, message })
+    await person(/"sender_id":10001,"content":"are you there\?"/)
+  })
+
+  t.test('hears what was said while the gateway was away', async (t) => {
+    const dir = makeDirectory(t)
+    const before = await startApp(t, { dir })
+    const { port } = new URL(before.url)
+    const person = startExample(t, 'person.ts', env(before, 'alice'), '100001')
+    await person(/^{"type":"connect"/)
+    await before.lactea.app.close()
+    await person(/^not connected \(1001/)
+    const after = await startApp(t, { dir, port: Number(port) })
+    await after.call('token-one', 'send_group_message', {
+      group_id: 100001,
+      message: [{ type: 'text', data: { text: 'welcome back' } }]
+    })
+    await person(/"content":"welcome back"/)
+  })
+
+  t.test('ends with a sentence when the password is wrong', async (t) => {
+    const app = await startApp(t)
+    const failed = spawn(process.execPath, [`${folder}person.ts`], {
+      env: { LACTEA_URL: app.url, LACTEA_USER: 'alice', LACTEA_PASSWORD: 'wrong' },
+      stdio: ['ignore', 'ignore', 'pipe']
+    })
+    t.match(await readAll(failed.stderr), /the gateway does not let you in: /)
+  })
 })

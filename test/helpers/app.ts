@@ -49,12 +49,14 @@ export interface StartOptions {
   /** A data directory that outlives this gateway; a new one when absent. */
   readonly dir?: string
   readonly logLevel?: LogLevel
+  /** That of a gateway that was there before; any free one when absent. */
+  readonly port?: number
 }
 
 /** A running gateway on a free port, built from a real configuration file; gone when the test ends. */
 export async function startApp(
   t: Test,
-  { config = {}, dir = makeDirectory(t), logLevel = 'silent' }: StartOptions = {}
+  { config = {}, dir = makeDirectory(t), logLevel = 'silent', port: wanted = 0 }: StartOptions = {}
 ): Promise<Running> {
   const file = join(dir, 'lactea.yaml')
   const given = { ...world, ...config, server: { ...config.server, port: 0 }, data: { dir: join(dir, 'data') } }
@@ -70,7 +72,7 @@ export async function startApp(
     })
   )
   t.teardown(() => lactea.app.close())
-  await lactea.app.listen({ port: 0, host: '127.0.0.1' })
+  await lactea.app.listen({ port: wanted, host: '127.0.0.1' })
   const { port } = lactea.app.server.address() as AddressInfo
   const url = `http://127.0.0.1:${port}`
 
