@@ -39,6 +39,13 @@ const MAX_NONSENSE = 5
 /** Frames of the extension profile that are no call of an action. */
 const OWN_EXT_FRAMES: ReadonlySet<string> = new Set(['auth', 'auth.refresh', 'sync'])
 
+interface Answer {
+  /** What an acknowledgement tells of it. */
+  readonly result: object
+  /** What is sent after the acknowledgement. */
+  readonly follow?: () => void | Promise<void>
+}
+
 /** Does what one connection's frames ask for (IM-Suite 2.2, 2.3). One call at a time; never rejects. */
 export function createPersonFrames(options: PersonFramesOptions): (text: string) => Promise<void> {
   const { connection, codec, isExt, isLenient, language, dispatch, takeFrame, sync, renew, end, onBug, now } = options
@@ -47,8 +54,7 @@ export function createPersonFrames(options: PersonFramesOptions): (text: string)
 
   const send = (frame: string): void => connection.send(createFrame(codec.dress(frame)))
 
-  /** Gives what an acknowledgement tells of it. */
-  async function answer(frame: ClientFrame): Promise<object> {
+  async function answer(frame: ClientFrame): Promise<Answer> {
     const { type, payload } = frame
     const call = toCall(frame, isExt)
     if (!call && type !== 'ping' && !(isExt && OWN_EXT_FRAMES.has(type)))
@@ -56,23 +62,20 @@ export function createPersonFrames(options: PersonFramesOptions): (text: string)
         field: 'type'
       })
     takeFrame()
-    if (type === 'auth' || type === 'auth.refresh') return refresh(payload.token)
-    if (!call) return {}
+    if (type === 'ping') return { result: {}, follow: () => pong(payload.timestamp) }
+    if (type === 'sync') return { result: {}, follow: sync(payload) }
+    if (!call) return { result: await refresh(payload.token) }
     const outcome = await dispatch(call.action, call.params)
     if (!outcome.ok) throw outcome.error
-    return isExt && type === 'presence.subscribe' ? toSnapshot(outcome.data as SeenUsers) : outcome.data
+    if (type !== 'presence.subscribe') return { result: outcome.data }
+    const snapshot = toSnapshot(outcome.data as SeenUsers)
+    return { result: snapshot, follow: () => send(encodeFrame('presence.snapshot', snapshot, now())) }
   }
 
-  /** What is sent after the acknowledgement. */
-  async function follow({ type, payload }: ClientFrame, result: object): Promise<void> {
-    if (type === 'ping') {
-      const time = toTimestamp(now())
-      const timestamp = typeof payload.timestamp === 'string' ? payload.timestamp.slice(0, 64) : time
-      const pong = encodeFrame('pong', { timestamp }, now())
-      send(isExt ? extend(pong, { server_time: time }) : pong)
-    }
-    if (isExt && type === 'sync') await sync(payload)
-    if (isExt && type === 'presence.subscribe') send(encodeFrame('presence.snapshot', result, now()))
+  function pong(given: unknown): void {
+    const time = toTimestamp(now())
+    const frame = encodeFrame('pong', { timestamp: typeof given === 'string' ? given.slice(0, 64) : time }, now())
+    send(isExt ? extend(frame, { server_time: time }) : frame)
   }
 
   async function refresh(token: unknown): Promise<object> {
@@ -107,9 +110,9 @@ export function createPersonFrames(options: PersonFramesOptions): (text: string)
     let frame: ClientFrame | undefined
     try {
       frame = decodeFrame(text, { isLenient })
-      const result = await answer(frame)
+      const { result, follow } = await answer(frame)
       if (isExt && frame.id !== undefined) send(encodeAck(frame.id, result, now()))
-      await follow(frame, result)
+      await follow?.()
     } catch (err) {
       if (err instanceof ActionError) return fail(err, frame)
       onBug(err)

@@ -43,9 +43,10 @@ export interface SyncOptions {
   readonly now: () => number
 }
 
-export type Sync = (params: unknown) => Promise<void>
+/** Looks at what a client asks for, and gives the work that answers it. Throws `ActionError('invalid')`. */
+export type Sync = (params: unknown) => () => Promise<void>
 
-/** Answers `sync`. Throws `ActionError('invalid')`. */
+/** Answers `sync`. */
 export function createSync({ store, connection, gate, codec, viewerId, epoch, say, now }: SyncOptions): Sync {
   /** What this connection was sent of each chat, so that nothing that is still on its way comes twice. */
   const sent = new Map<number, number>()
@@ -108,8 +109,7 @@ export function createSync({ store, connection, gate, codec, viewerId, epoch, sa
     if (part.length > 0 || (isFirst && removed.length > 0)) await flush()
   }
 
-  return async (params) => {
-    const request = validate(params) as Static<typeof SyncRequest>
+  async function answer(request: Static<typeof SyncRequest>): Promise<void> {
     const known = new Map(Object.entries(request.known ?? {}).map(([id, seq]) => [Number(id), seq]))
     const isSameLog = request.epoch === undefined || request.epoch === epoch
     await gate.catchUp(async () => {
@@ -120,5 +120,10 @@ export function createSync({ store, connection, gate, codec, viewerId, epoch, sa
       say('sync.done', { epoch })
       return wasSent
     })
+  }
+
+  return (params) => {
+    const request = validate(params) as Static<typeof SyncRequest>
+    return () => answer(request)
   }
 }

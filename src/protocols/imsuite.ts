@@ -30,16 +30,14 @@ export interface ClientFrame {
  * Throws `ActionError('invalid')`; its `field` is absent when the text was not even a JSON object.
  */
 export function decodeFrame(text: string, { isLenient = true } = {}): ClientFrame {
-  const { type, payload, data, id, x } = parseObject(text)
-  if (typeof type !== 'string') throw new ActionError('invalid', 'type: expected a string', { field: 'type' })
+  const { type, payload, data, id: given, x } = parseObject(text)
+  const id = typeof given === 'string' && given.length <= 64 ? given : undefined
+  const refusal = (field: string, message: string): ActionError =>
+    new ActionError('invalid', `${field}: ${message}`, { field, ...(id !== undefined && { requestId: id }) })
+  if (typeof type !== 'string') throw refusal('type', 'expected a string')
   const body = payload ?? (isLenient ? data : undefined) ?? {}
-  if (!isObject(body)) throw new ActionError('invalid', 'payload: expected an object', { field: 'payload' })
-  return {
-    type,
-    payload: isLenient ? unifyKeys(body) : body,
-    id: typeof id === 'string' && id.length <= 64 ? id : undefined,
-    x: isObject(x) ? x : {}
-  }
+  if (!isObject(body)) throw refusal('payload', 'expected an object')
+  return { type, payload: isLenient ? unifyKeys(body) : body, id, x: isObject(x) ? x : {} }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
