@@ -125,7 +125,7 @@ void t.test('no frame breaks anything', async (t) => {
         })
         if (answers.length !== ids.length) throw new Error(`${ids.length} ids, ${answers.length} answers`)
       }),
-      { numRuns: 250, interruptAfterTimeLimit: 6000 }
+      { numRuns: 600, interruptAfterTimeLimit: 6000 }
     )
     await heardSoFar(bystander)
     t.equal(device.socket.readyState, device.socket.OPEN, `${query || 'base'} lives`)
