@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { alice, GROUP, heardSoFar, openDevice, startPeople, tokenOf } from '../helpers/people.ts'
-import { openSocket } from '../helpers/socket.ts'
+import { alice, bob, GROUP, heardSoFar, openDevice, startPeople, tokenOf } from '../helpers/people.ts'
+import { openSocket, type TestSocket } from '../helpers/socket.ts'
 
 void t.test('a device that says nothing', async (t) => {
   t.test('is let go, so that it comes back', async (t) => {
@@ -69,5 +69,29 @@ void t.test('errors are told in the language of who reads them', async (t) => {
     await device.next()
     device.send({ type: 'message.send', payload: { chat_id: GROUP } })
     t.match(await device.next(), { type: 'error', payload: { message } }, language)
+  }
+})
+
+void t.test('those who have gone leave nothing behind', async (t) => {
+  const app = await startPeople(t, { limits: { im_connections: 1000, im_message_burst: 1000, im_message_rate: 1000 } })
+  const { hub, devices } = app.lactea.gateway
+  const before = [hub.size(), devices.count(), app.lactea.app.farewells.size]
+  for (let round = 0; round < 3; round++) {
+    const here = await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        openDevice(t, app, index % 2 === 0 ? alice : bob, { query: index % 3 === 0 ? 'ext=1' : '' })
+      )
+    )
+    t.equal(devices.count(), (before[1] ?? 0) + 60)
+    for (const device of here) device.send({ type: 'typing', payload: { chat_id: GROUP } })
+    await heardSoFar(here[0] as TestSocket)
+    for (const [index, device] of here.entries()) {
+      if (index % 2 === 0) device.socket.terminate()
+      else device.socket.close()
+    }
+    await Promise.all(here.map((device) => device.closed))
+    // The server sees the end of a connection a moment later.
+    while (devices.count() > (before[1] ?? 0)) await new Promise((resolve) => setImmediate(resolve))
+    t.strictSame([hub.size(), devices.count(), app.lactea.app.farewells.size], before)
   }
 })
