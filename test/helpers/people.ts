@@ -2,10 +2,11 @@ import { SignJWT } from 'jose'
 import type { Test } from 'tap'
 import { startApp, type Running, type StartOptions } from './app.ts'
 import { faultOf } from './imsuite-schemas.ts'
+import { ask, type Answer } from './person.ts'
 import { openSocket, type TestSocket } from './socket.ts'
 
+export { TIMESTAMP } from './person.ts'
 export const SECRET = 'a secret of at least thirty-two characters'
-export const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 export const GROUP = 100001
 export const alice = 10011
 export const bob = 10012
@@ -84,21 +85,9 @@ export async function heardSoFar(device: TestSocket): Promise<any[]> {
   return heard
 }
 
-/** A request of a person over REST; gives the parsed body. */
-export async function request(
-  app: Running,
-  token: string,
-  method: string,
-  path: string,
-  body?: unknown
-): Promise<{ status: number; body: any }> {
-  const response = await fetch(`${app.url}${path}`, {
-    method,
-    headers: { authorization: `Bearer ${token}`, ...(body !== undefined && { 'content-type': 'application/json' }) },
-    ...(body !== undefined && { body: JSON.stringify(body) })
-  })
-  return { status: response.status, body: await response.json() }
-}
+/** A request of a person over REST. */
+export const request = (app: Running, token: string, method: string, path: string, body?: unknown): Promise<Answer> =>
+  ask(app, method, path, { token, body })
 
 export const say = (content: string, chat_id = GROUP): object => ({
   type: 'message.send',

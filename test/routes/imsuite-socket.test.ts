@@ -1,42 +1,12 @@
 import { once } from 'node:events'
-import { SignJWT } from 'jose'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import { startApp, text, type Running, type StartOptions } from '../helpers/app.ts'
+import { text, type Running } from '../helpers/app.ts'
+import { alice, openDevice, startPeople, TIMESTAMP, tokenOf } from '../helpers/people.ts'
 import { openSocket, type TestSocket } from '../helpers/socket.ts'
 
-const SECRET = 'a secret of at least thirty-two characters'
-const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
-
-const config = {
-  im: { jwt_secret: SECRET },
-  provision: {
-    accounts: [
-      { id: 10011, kind: 'person', username: 'alice', password: 'alice-secret', nickname: 'Alice' },
-      { id: 10012, kind: 'person', username: 'bob', password: 'bob-secret', nickname: 'Bob' },
-      { id: 10013, kind: 'person', username: 'carol', password: 'carol-secret', nickname: 'Carol' }
-    ],
-    groups: [{ id: 100001, name: 'Test group', owner: 10001, members: [10002, 10011, 10012] }]
-  }
-}
-
-const start = (t: Test, more: Record<string, object> = {}, options: StartOptions = {}): Promise<Running> =>
-  startApp(t, { ...options, config: { ...config, ...more } })
-
-/** A token as another IM-Suite server with the same secret makes it; no password has to be checked for it. */
-function tokenOf(accountId: number, lifeS = 3600): Promise<string> {
-  const now = Math.floor(Date.now() / 1000)
-  return new SignJWT({ user_id: accountId, iat: now, exp: now + lifeS })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .sign(new TextEncoder().encode(SECRET))
-}
-
-/** A device of a person, past its `connect` frame. */
-async function connect(t: Test, app: Running, accountId = 10011): Promise<TestSocket> {
-  const device = await openSocket(t, `${app.ws}/ws?token=${await tokenOf(accountId)}`)
-  await device.next()
-  return device
-}
+const start = startPeople
+const connect = (t: Test, app: Running, accountId = alice): Promise<TestSocket> => openDevice(t, app, accountId)
 
 /** The names of everything in a frame, nested ones with a dot: what a strict client compares. */
 function keysOf(value: unknown, path = ''): string[] {
