@@ -1,17 +1,17 @@
-// A person in a terminal, who knows nothing but the document. A line is said; a line of JSON is a frame of its own.
+// A person in a terminal: a line is said, as soon as there is a connection; a line of JSON is a frame of its own.
 // LACTEA_USER=alice LACTEA_PASSWORD=<password> node examples/person.ts <id of a chat, or of whom to write to>
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 
-const base = process.env.LACTEA_URL ?? 'http://127.0.0.1:3000'
-const place = Number(process.argv[2] ?? 0)
+const { LACTEA_URL: base = 'http://127.0.0.1:3000', LACTEA_USER: username, LACTEA_PASSWORD: password } = process.env
 // Accounts are numbered up to 100000, chats above.
+const place = Number(process.argv[2])
 const target = place > 100_000 ? { chat_id: place } : { receiver_id: place }
-const credentials = { username: process.env.LACTEA_USER, password: process.env.LACTEA_PASSWORD }
-const request = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(credentials) }
+const headers = { 'content-type': 'application/json' }
+const request = { method: 'POST', headers, body: JSON.stringify({ username, password }) }
 const answer = await fetch(`${base}/api/auth/login`, request)
 const { token, error } = (await answer.json()) as { token?: string; error?: string }
 if (token === undefined) throw new Error(`the gateway does not let you in: ${error}`)
-
 const heard = new Set<number>()
 let waitMs = 1000
 let socket = connect()
@@ -31,9 +31,9 @@ function connect(): WebSocket {
   }
   return next
 }
-
-const say = (type: string, payload = {}): void => socket.send(JSON.stringify({ type, payload }))
-setInterval(() => socket.readyState === 1 && say('ping'), 30_000)
-createInterface(process.stdin).on('line', (line) =>
-  line.startsWith('{') ? socket.send(line) : say('message.send', { ...target, content: line })
-)
+setInterval(() => socket.readyState === 1 && socket.send('{"type":"ping"}'), 30_000)
+for await (const line of createInterface(process.stdin)) {
+  while (socket.readyState !== 1) await delay(100)
+  const said = { type: 'message.send', payload: { ...target, content: line } }
+  socket.send(line.startsWith('{') ? line : JSON.stringify(said))
+}

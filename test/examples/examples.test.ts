@@ -210,8 +210,9 @@ t.test('person.ts', async (t) => {
   t.test('says what is typed, and prints what is heard', async (t) => {
     const app = await startApp(t)
     const person = startExample(t, 'person.ts', env(app, 'alice'), '10001')
-    await person(/^{"type":"connect","payload":{"status":"connected","user_id":10011,/)
+    // At once: it waits until there is a connection.
     person.type('hello')
+    await person(/^{"type":"connect","payload":{"status":"connected","user_id":10011,/)
     const [, id] = await person(/^{"type":"message.new","payload":{"message":{"id":(\d+),.*"content":"hello"/)
     person.type(`{"type":"message.edit","payload":{"message_id":${id},"content":"hello there"}}`)
     await person(/^{"type":"message.edit",.*"content":"hello there"/)
