@@ -8,8 +8,9 @@ import { ConfigErrors, formatPath, type Mistake, type Report, sortMistakes } fro
 import { checkRules } from './config/rules.ts'
 import type { Config as ConfigType } from './config/schema.ts'
 import { describeReadError } from './config/secrets.ts'
+import { EVENTS_OF, RENAMED_EVENTS } from './protocols/event-names.ts'
 
-export { isLoopback, toOrigin } from './config/hosts.ts'
+export { isLoopback, isUnspecified, toOrigin } from './config/hosts.ts'
 export { ConfigErrors, type Mistake } from './config/mistakes.ts'
 export { notYet } from './config/not-yet.ts'
 export { configReference, type ConfigRow, describeConfig } from './config/reference.ts'
@@ -68,7 +69,7 @@ export function loadConfig({
   lookIn(tree)
   for (const setting of [...settings, ...toSettings(argv, cwd)]) applySetting(tree, setting, report)
   const config = checkGiven(tree, report)
-  checkRules(config, report)
+  checkRules(config, report, { events: EVENTS_OF, renamed: RENAMED_EVENTS })
   if (mistakes.length > 0) throw new ConfigErrors(sortMistakes(mistakes))
   return { config: config as ConfigType, file: chosen?.path }
 }

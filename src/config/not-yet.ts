@@ -3,15 +3,10 @@ import type { Given, Path } from './given.ts'
 interface Refusal {
   /** What may be given all the same. */
   accepts?: (given: Given) => boolean
-  /** The value that is refused, where others are fine. */
-  value?: string
   instead: string
 }
 
 const isEmptyList = (given: Given): boolean => given.kind === 'list' && given.items.length === 0
-const isNot = (value: string) => (given: Given) => given.kind !== 'scalar' || given.value !== value
-
-const v1: Refusal = { value: 'v1', accepts: isNot('v1'), instead: 'use draft' }
 
 /**
  * Keys that the configuration promises and this version does not keep. They are refused, because a gateway that
@@ -25,8 +20,6 @@ export const notYet: Record<string, Refusal> = {
   },
   'data.database': { instead: 'leave it out to use the embedded SQLite' },
   'data.nats': { instead: 'leave it out to run a single node' },
-  'bots[].webhooks[].format': v1,
-  'bots[].reverse_ws[].format': v1,
   'bots[].maim': { accepts: isEmptyList, instead: 'leave it out' },
   'maim.keys': { accepts: isEmptyList, instead: 'leave it out' },
   'maim.legacy_tokens': { accepts: isEmptyList, instead: 'leave it out' }
@@ -44,5 +37,5 @@ export function toPattern(path: Path): string {
 export function findRefusal(path: Path, given: Given): string | undefined {
   const refusal = notYet[toPattern(path)]
   if (!refusal || refusal.accepts?.(given)) return undefined
-  return `${refusal.value ? `${refusal.value} ` : ''}is not supported by this version yet; ${refusal.instead}`
+  return `is not supported by this version yet; ${refusal.instead}`
 }

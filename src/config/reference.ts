@@ -42,7 +42,7 @@ function toRow(key: string, schema: KeySchema): ConfigRow {
   const notes = [
     schema.description ?? '',
     inner.secret ? `Secret; \`${key.split('.').at(-1)}_file\` names a file instead.` : '',
-    refused ? `Not in this version yet${refused.value ? ` (\`${refused.value}\`)` : ''}.` : ''
+    refused ? 'Not in this version yet.' : ''
   ]
   return {
     key,

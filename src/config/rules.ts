@@ -1,6 +1,15 @@
 import type { Path } from './given.ts'
 import { formatPath, type Report } from './mistakes.ts'
+import { findNearest } from './nearest.ts'
 import type { Config } from './schema.ts'
+
+/** What the rules have to know of the protocols. */
+export interface Words {
+  /** The names of all events, by the format that calls them so. */
+  readonly events: { readonly [Format in 'draft' | 'v1']: readonly string[] }
+  /** Events with two names, that of the draft first. */
+  readonly renamed: readonly (readonly [draft: string, v1: string])[]
+}
 
 /** A configuration in which everything may be missing, because it had a mistake of its own. */
 type Loose<T> = T extends (infer Item)[]
@@ -9,7 +18,7 @@ type Loose<T> = T extends (infer Item)[]
     ? { [Key in keyof T]?: Loose<T[Key]> | undefined }
     : T
 
-type Rule = (config: Loose<Config>, report: Report) => void
+type Rule = (config: Loose<Config>, report: Report, words: Words) => void
 
 const rules: Rule[] = [
   ({ bots = [] }, report) => {
@@ -29,6 +38,17 @@ const rules: Rule[] = [
     for (const [index, bot] of bots.entries()) {
       refuseRepeatedUrls(['bots', index, 'webhooks'], bot?.webhooks ?? [], report)
       refuseRepeatedUrls(['bots', index, 'reverse_ws'], bot?.reverse_ws ?? [], report)
+    }
+  },
+
+  ({ bots = [] }, report, words) => {
+    for (const [index, bot] of bots.entries()) {
+      for (const [place, target] of (bot?.webhooks ?? []).entries()) {
+        for (const [position, name] of (target?.events ?? []).entries()) {
+          const fault = name && target?.format && findEventFault(name, target.format, words)
+          if (fault) refuse(['bots', index, 'webhooks', place, 'events', position], fault, report)
+        }
+      }
     }
   },
 
@@ -89,8 +109,21 @@ const rules: Rule[] = [
 ]
 
 /** Reports what is wrong between keys; each key by itself has been checked against the schema. */
-export function checkRules(config: unknown, report: Report): void {
-  for (const rule of rules) rule((config ?? {}) as Loose<Config>, report)
+export function checkRules(config: unknown, report: Report, words: Words): void {
+  for (const rule of rules) rule((config ?? {}) as Loose<Config>, report, words)
+}
+
+/** A webhook that waits for an event which its format does not know would be silent for ever. */
+function findEventFault(name: string, format: 'draft' | 'v1', { events, renamed }: Words): string | undefined {
+  if (events[format].includes(name)) return undefined
+  const twin = renamed.find((names) => names.includes(name))?.[format === 'draft' ? 0 : 1]
+  if (twin) return `is called "${twin}" in the format ${format}, got "${name}"`
+  const other = format === 'draft' ? 'v1' : 'draft'
+  if (events[other].includes(name))
+    return `is an event of the format ${other} alone, and this webhook has the format ${format}, got "${name}"`
+  const nearest = findNearest(name, [...events[format]])
+  const advice = nearest ? `did you mean "${nearest}"?` : `known are ${events[format].join(', ')}`
+  return `is no event of the format ${format}, got "${name}"; ${advice}`
 }
 
 function refuseRepeatedUrls(path: Path, targets: ({ url?: string | undefined } | undefined)[], report: Report): void {

@@ -73,7 +73,9 @@ const duration = (ms: number, description: string) =>
 const accountId = (description: string) => integer(10_001, MAX_ID, description)
 const groupId = (description: string) => integer(100_001, MAX_GROUP_ID, description)
 
-const format = choice(['draft', 'v1'], 'Shape of the events that are sent.', { default: 'draft' })
+const format = choice(['draft', 'v1'], 'The dialect of Milky that is spoken there: the draft, or 1.2 as `v1`.', {
+  default: 'draft'
+})
 
 const Tls = section(
   {
@@ -117,6 +119,12 @@ const Server = section(
         }
       )
     ),
+    bot_url: optional(
+      text(
+        'Address under which bots reach the gateway, such as http://gateway:3000 in a network of containers: what they fetch begins with it. public_url when left out.',
+        { is: 'base-url' }
+      )
+    ),
     allowed_origins: listOf(
       text('An origin.', { is: 'origin' }),
       'Origins of other web pages that may call the gateway from a browser.'
@@ -143,6 +151,21 @@ const IceServer = section(
     secret: secret('What it shares with the gateway (`static-auth-secret` of coturn); TURN needs it.', 'secret')
   },
   'A STUN or TURN server.'
+)
+
+const Media = section(
+  {
+    folders: listOf(
+      text('A folder.'),
+      'Folders, relative to the working directory, below which bots may send files by `file://`; `media` in `data.dir` is one in any case.'
+    ),
+    allowed_networks: listOf(
+      text('An address or network.', { is: 'cidr' }),
+      'Addresses or CIDR networks of your own that bots may have media fetched from, such as `172.18.0.0/16`; public ones are open.'
+    ),
+    timeout: integer(1, 25_000, 'How long fetching all media of one call may take.', { default: 20_000, unit: 'ms' })
+  },
+  'Where the media that bots send comes from.'
 )
 
 const Im = section(
@@ -188,9 +211,12 @@ export const WebhookConfig = section(
     events: optional(
       Type.Array(text('Name of an event.', { is: 'event' }), {
         minItems: 1,
-        description: 'Names of the events to send; all when left out.'
+        description: 'Names of the events to send, as its format calls them; all when left out.'
       })
     ),
+    parallel: integer(1, 64, 'Chats that it is told about at the same time; with 1 all events come in one order.', {
+      default: 8
+    }),
     timeout: integer(1, 600_000, 'How long one attempt may take.', { default: 10_000, unit: 'ms' })
   },
   'A webhook.'
@@ -219,9 +245,16 @@ export const MaimConfig = section(
 export const BotConfig = section(
   {
     id: accountId('Account number of the bot.'),
-    nickname: text('Name that people see.', { default: 'Bot <id>' }),
+    nickname: text('Name that people see; one that the bot gives itself counts until this one changes.', {
+      default: 'Bot <id>'
+    }),
     access_token: secret('Token the bot signs in with; made by `lactea bot add` when left out.', 'token'),
     report_self: flag(false, 'The bot also hears the messages it sent itself.'),
+    friend_requests: choice(
+      ['ask', 'accept'],
+      'Who adds the bot is its friend when the bot says so (`accept_friend_request`), or at once.',
+      { default: 'ask' }
+    ),
     webhooks: listOf(WebhookConfig, 'Addresses that receive the events of the bot by POST.'),
     reverse_ws: listOf(ReverseConfig, 'WebSocket servers that the gateway dials for the bot.'),
     maim: listOf(MaimConfig, 'maim_message servers that the gateway dials for the bot.')
@@ -348,6 +381,7 @@ export const Config = section(
   {
     server: Server,
     data: Storage,
+    media: Media,
     im: Im,
     bots: listOf(BotConfig, 'Bots and where their events go.'),
     maim: Maim,

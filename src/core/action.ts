@@ -1,17 +1,26 @@
 import type { Static, TObject } from '@sinclair/typebox'
 import type { Accounts } from './accounts.ts'
 import type { Allowances } from './allowances.ts'
+import type { Announcements } from './announcements.ts'
 import type { Calls } from './calls.ts'
 import type { Chats } from './chats.ts'
 import type { Contacts } from './contacts.ts'
 import type { Directory } from './directory.ts'
 import type { ActionError } from './errors.ts'
+import type { Essence } from './essence.ts'
 import type { Files } from './files.ts'
+import type { Friends } from './friends.ts'
+import type { Gestures } from './gestures.ts'
+import type { GroupRequests } from './group-requests.ts'
+import type { GroupFiles } from './group-files.ts'
 import type { Groups } from './groups.ts'
+import type { Intake } from './intake.ts'
 import type { Members } from './members.ts'
 import type { Links } from './links.ts'
 import type { Notices } from './notices.ts'
+import type { Pins } from './pins.ts'
 import type { Presence } from './presence.ts'
+import type { Reactions } from './reactions.ts'
 import type { Receipts } from './receipts.ts'
 import type { Account, Store } from './store.ts'
 import type { Typing } from './typing.ts'
@@ -33,18 +42,33 @@ export interface ActionContext {
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly groupRequests: GroupRequests
   readonly members: Members
   readonly directory: Directory
   readonly contacts: Contacts
+  readonly friends: Friends
+  readonly gestures: Gestures
+  readonly pins: Pins
+  readonly announcements: Announcements
+  readonly essence: Essence
+  readonly reactions: Reactions
   readonly receipts: Receipts
   readonly presence: Presence
   readonly typing: Typing
   readonly notices: Notices
   readonly calls: Calls
   readonly files: Files
+  readonly groupFiles: GroupFiles
+  readonly intake: Intake
   readonly links: Links
   readonly allowances: Allowances<AllowanceName>
   readonly store: Store
+  /** Of the gateway. */
+  readonly version: string
+  /** Of one group. */
+  readonly maxMembers: number
+  /** Unix seconds. */
+  readonly now: () => number
 }
 
 /** Something that a client can ask for. `params` validates and types in one. */

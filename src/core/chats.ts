@@ -2,13 +2,22 @@ import { ActionError } from './errors.ts'
 import type { ChatRef, Message, Role } from './event.ts'
 import type { CoreLimits } from './limits.ts'
 import type { ChatDetail } from './people-store.ts'
-import { exceedsText, toPlainText, type DraftSegment, type Segment } from './segment.ts'
+import {
+  PREVIEW_LINES,
+  exceedsText,
+  toPlainText,
+  type DraftSegment,
+  type ForwardedMessage,
+  type Segment
+} from './segment.ts'
 import type { Account, Appended, ChatSummary, Speaker, Store } from './store.ts'
 
 export interface SendOrder {
   readonly chatId: number
   readonly sender: Account
   readonly segments: readonly DraftSegment[]
+  /** The folder of the group for the files that it brings; the root when absent. */
+  readonly folderId?: number | undefined
   /** The sender's own name for the message; sent again under the same name it is the same message. */
   readonly clientId?: string | undefined
 }
@@ -47,6 +56,8 @@ export interface Chats {
     page: { chatId: number; upToSeq?: number | undefined; afterSeq?: number | undefined; limit: number }
   ) => Promise<Message[]>
   /** The message by its global id, if the account is in its chat; `not_found` otherwise, also when it was recalled. */
+  /** The messages that are passed on under this number, if a chat of the account shows them; `not_found` otherwise. */
+  readonly getForward: (accountId: number, forwardId: number) => Promise<readonly ForwardedMessage[]>
   readonly getMessageById: (accountId: number, messageId: number) => Promise<Message>
   /** Where a message is, recalled or not, if the account is in its chat; `not_found` otherwise. */
   readonly locate: (accountId: number, messageId: number) => Promise<{ readonly chatId: number; readonly seq: number }>
@@ -63,6 +74,8 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
     // A person finds and writes to whom they like; a bot does not write to strangers.
     if (sender.kind === 'person') return true
     if (await store.findFriend(sender.id, peerId)) return true
+    // A person who has the bot in their list has reached out to it, whatever it says to that.
+    if (peer.kind === 'person' && (await store.findFriend(peerId, sender.id))) return true
     return store.shareGroup(sender.id, peerId)
   }
 
@@ -90,8 +103,10 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
     getOwn,
     mustReach,
 
-    async send({ chatId, sender, segments, clientId }) {
-      checkContent(segments, sender.kind === 'bot' ? limits.botText : limits.personText, limits.segments)
+    async send({ chatId, sender, segments, folderId, clientId }) {
+      const text = sender.kind === 'bot' ? limits.botText : limits.personText
+      checkContent(segments, text, limits.segments)
+      checkForwards(segments, { ...limits, text })
       const time = now()
       return store.appendMessage({
         chatId,
@@ -99,6 +114,7 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
         segments,
         time,
         clientId,
+        place: { folderId, maxFiles: MAX_GROUP_FILES },
         check: (speaker) => checkMaySpeak(speaker, time)
       })
     },
@@ -133,6 +149,12 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
       if (!message || message.isRecalled || !(await store.isMember(message.chatId, accountId)))
         throw new ActionError('not_found', `there is no message ${messageId}, or it was recalled`)
       return message
+    },
+
+    async getForward(accountId, forwardId) {
+      const messages = await store.findForward(forwardId, accountId)
+      if (!messages) throw new ActionError('not_found', `there is no forward ${forwardId}`, { field: 'forward_id' })
+      return messages
     },
 
     async openPrivate(sender, peerId) {
@@ -211,6 +233,8 @@ export function createChats(store: Store, now: () => number, limits: CoreLimits)
 
 /** Seconds (IM-Suite 1.5). */
 const TAKE_BACK_S = 120
+/** As many as one group has. */
+const MAX_GROUP_FILES = 10_000
 
 function checkContent(segments: readonly DraftSegment[], maxText: number, maxSegments: number): void {
   const field = 'message'
@@ -224,9 +248,41 @@ function checkContent(segments: readonly DraftSegment[], maxText: number, maxSeg
   if (!says) throw new ActionError('invalid', 'the message is empty', { field })
 }
 
+/** Levels of messages that hold messages. */
+const MAX_NESTED = 3
+
+interface ForwardLimits extends Pick<CoreLimits, 'segments' | 'forwarded'> {
+  readonly text: number
+}
+
+/** Each message that is passed on has to be one that could have been said; gives how many there are. */
+function checkForwards(segments: readonly DraftSegment[], limits: ForwardLimits, level = 1): number {
+  const field = 'message'
+  let count = 0
+  for (const segment of segments) {
+    if (segment.type !== 'forward' || !('messages' in segment)) continue
+    const { messages, preview = [] } = segment
+    if (level > MAX_NESTED)
+      throw new ActionError('too_large', `forwards can hold forwards ${MAX_NESTED} levels deep`, { field })
+    if (messages.length === 0) throw new ActionError('invalid', 'a forward holds at least one message', { field })
+    if (preview.length > PREVIEW_LINES)
+      throw new ActionError('invalid', `preview: expected at most ${PREVIEW_LINES} lines`, { field })
+    count += messages.length
+    for (const inner of messages) {
+      checkContent(inner.segments, limits.text, limits.segments)
+      count += checkForwards(inner.segments, limits, level + 1)
+    }
+    if (count > limits.forwarded)
+      throw new ActionError('too_large', `a message passes on at most ${limits.forwarded} messages`, { field })
+  }
+  return count
+}
+
+const BESIDE_WORDS: ReadonlySet<Segment['type']> = new Set(['reply', 'media', 'forward', 'light_app'])
+
 /** What is shown beside the words, such as pictures and the quoted message, stays. */
 function withText(segments: readonly Segment[], text: string): Segment[] {
-  const kept = segments.filter((segment) => segment.type === 'reply' || segment.type === 'media')
+  const kept = segments.filter(({ type }) => BESIDE_WORDS.has(type))
   return text === '' ? kept : [...kept, { type: 'text', text }]
 }
 
@@ -238,7 +294,6 @@ function isSameText(before: readonly Segment[], after: readonly Segment[]): bool
 export function checkMaySpeak(speaker: Speaker, now: number): void {
   const { kind, role, mutedUntil, isGroupMuted } = speaker
   if (speaker.isPeerDisabled) throw new ActionError('not_found', 'the account you write to does not exist any more')
-  // Not said by whom: who is blocked need not know.
   if (speaker.isBlocked) throw blocked()
   if (kind === 'private') return
   if (speaker.isChannel && role === 'member')
@@ -251,7 +306,8 @@ function noChat(chatId: number): ActionError {
   return new ActionError('not_found', `chat ${chatId} does not exist or you are not in it`)
 }
 
-function blocked(): ActionError {
+/** Not said by whom: who is blocked need not know. */
+export function blocked(): ActionError {
   return new ActionError('forbidden', 'one of the two has blocked the other', { cause: 'blocked' })
 }
 

@@ -1,5 +1,6 @@
 import type { Directory } from './directory.ts'
 import { ActionError } from './errors.ts'
+import { toQuestion } from './friends.ts'
 import type { Blocked, Contact, ContactChange, Window } from './people-store.ts'
 import type { Account, Store } from './store.ts'
 
@@ -10,9 +11,14 @@ export interface Contacts {
     window: Window & { readonly words?: string | undefined }
   ) => Promise<{ contacts: Contact[]; total: number }>
   readonly get: (accountId: number, contactId: number) => Promise<Contact>
-  /** A list is its owner's own: the other side does not learn of it. A bot, which has no way to answer, has its new friend in its list at once. */
-  readonly add: (owner: Account, contactId: number, remark?: string) => Promise<{ readonly isNew: boolean }>
+  /** A list is its owner's own: a person on the other side does not learn of it. A bot is asked whether it wants its new friend, too (`friend.requested`). */
+  readonly add: (
+    owner: Account,
+    contactId: number,
+    more?: { readonly remark?: string | undefined; readonly comment?: string | undefined }
+  ) => Promise<{ readonly isNew: boolean }>
   readonly update: (accountId: number, contactId: number, change: ContactChange) => Promise<void>
+  /** A bot loses its friend, too, or hears no more of the question. */
   readonly remove: (owner: Account, contactId: number) => Promise<void>
   /** Neither can write to the other from now on. */
   readonly block: (accountId: number, otherId: number) => Promise<void>
@@ -23,18 +29,15 @@ export interface Contacts {
 export interface ContactsOptions {
   readonly store: Store
   readonly directory: Pick<Directory, 'get'>
+  /** Whether the bot lets everybody in who asks. */
+  readonly acceptsAtOnce: (accountId: number) => boolean
   /** Unix seconds. */
   readonly now: () => number
 }
 
-export function createContacts({ store, directory, now }: ContactsOptions): Contacts {
+export function createContacts({ store, directory, acceptsAtOnce, now }: ContactsOptions): Contacts {
   function noContact(contactId: number): ActionError {
     return new ActionError('not_found', `account ${contactId} is not among your contacts`)
-  }
-
-  /** What one does to the other's list, too: a bot does not keep one by itself. */
-  async function isMutual(contactId: number): Promise<boolean> {
-    return (await store.findAccount(contactId))?.kind === 'bot'
   }
 
   return {
@@ -46,14 +49,15 @@ export function createContacts({ store, directory, now }: ContactsOptions): Cont
       return contact
     },
 
-    async add(owner, contactId, remark) {
+    async add(owner, contactId, { remark, comment = '' } = {}) {
       if (owner.id === contactId)
         throw new ActionError('invalid', 'you cannot be your own contact', { field: 'user_id' })
       // It could write to anybody then.
       if (owner.kind === 'bot') throw new ActionError('forbidden', 'a bot adds nobody: people add the bot')
-      await directory.get(contactId)
-      const contact = { accountId: owner.id, contactId, remark, isMutual: await isMutual(contactId), time: now() }
-      return { isNew: await store.addContact(contact) }
+      const { kind } = await directory.get(contactId)
+      const question = toQuestion({ comment, via: 'contacts', isAccepted: acceptsAtOnce(contactId) })
+      const request = kind === 'bot' ? question : undefined
+      return { isNew: await store.addContact({ accountId: owner.id, contactId, remark, request, time: now() }) }
     },
 
     async update(accountId, contactId, change) {
@@ -61,7 +65,9 @@ export function createContacts({ store, directory, now }: ContactsOptions): Cont
     },
 
     async remove(owner, contactId) {
-      if (!(await store.removeContact(owner.id, contactId, await isMutual(contactId)))) throw noContact(contactId)
+      // What one has with a bot is of both sides.
+      const isMutual = (await store.findAccount(contactId))?.kind === 'bot'
+      if (!(await store.removeContact(owner.id, contactId, isMutual))) throw noContact(contactId)
     },
 
     async block(accountId, otherId) {

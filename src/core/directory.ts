@@ -1,4 +1,5 @@
 import { ActionError } from './errors.ts'
+import type { Links } from './links.ts'
 import type { Profile } from './people-store.ts'
 import type { Presence } from './presence.ts'
 import type { Account, Store } from './store.ts'
@@ -31,18 +32,19 @@ export interface Directory {
   readonly search: (query: AccountQuery, limit: number) => Promise<Account[]>
   /** Who may not know whether somebody is there sees them as if they never were (IM-Suite 2.7). */
   readonly surround: (viewerId: number, accounts: readonly Account[]) => Promise<ShownAccount[]>
-  /** What others see from now on. */
+  /** What others see from now on. A picture of one's own that is not shown any more goes. */
   readonly update: (id: number, profile: Profile) => Promise<void>
 }
 
 export interface DirectoryOptions {
   readonly store: Store
   readonly presence: Pick<Presence, 'look'>
+  readonly links: Pick<Links, 'findFileId'>
   /** Unix seconds. */
   readonly now: () => number
 }
 
-export function createDirectory({ store, presence, now }: DirectoryOptions): Directory {
+export function createDirectory({ store, presence, links, now }: DirectoryOptions): Directory {
   async function lookUp({ phone, username }: AccountQuery): Promise<Account | undefined> {
     const found = await store.findAccountByLogin(phone === undefined ? { username } : { phone })
     // Once more by its id: what is kept for signing in goes no further.
@@ -87,7 +89,7 @@ export function createDirectory({ store, presence, now }: DirectoryOptions): Dir
 
     async update(id, profile) {
       if (Object.values(profile).every((value) => value === undefined)) return
-      await store.updateProfile(id, profile, now())
+      await store.updateProfile(id, profile, now(), links.findFileId)
     }
   }
 }

@@ -16,7 +16,7 @@ export const REASONS = {
   too_large: 'more than the configured limit',
   rate_limited: 'too often; try again later',
   disabled: "the caller's account is switched off",
-  unavailable: 'the store cannot answer now; trying again is safe',
+  unavailable: 'the store, or a server that something is fetched from, cannot answer now; trying again is safe',
   internal: 'a mistake of the gateway'
 } as const
 

@@ -11,9 +11,11 @@ export interface Content {
   readonly mime: string
   /** What names of such files end with, without the dot. */
   readonly extension: string
-  /** Pixels; 0 when unknown or no picture. */
+  /** Pixels, of pictures and films; 0 when unknown. */
   readonly width: number
   readonly height: number
+  /** Whole seconds, rounded up, of sound and films; 0 when unknown. */
+  readonly durationS: number
 }
 
 /** Where bytes are kept. Whoever reads and writes one content does it alone. */
@@ -47,7 +49,7 @@ export interface Files {
   readonly add: (upload: Upload) => Promise<StoredFile>
   /** The file, if it is the account's own or in a message of one of its chats; `not_found` otherwise. */
   readonly get: (accountId: number, fileId: number) => Promise<StoredFile>
-  /** By its owner, while neither a message nor their profile shows it. */
+  /** By its owner, while neither a message, a group nor their profile shows it. */
   readonly remove: (ownerId: number, fileId: number) => Promise<void>
   /** Removes the bytes of which no file is left. */
   readonly tidy: () => Promise<void>
@@ -73,19 +75,40 @@ export function createFiles({ store, blobs, now, maxBytes }: FilesOptions): File
     return file
   }
 
-  async function tidy(): Promise<void> {
+  async function removeLoose(sha256: string): Promise<void> {
+    await blobs.alone(sha256, async () => {
+      // Somebody has uploaded the same bytes again.
+      if (await store.isContentUsed(sha256)) return
+      await blobs.remove(sha256)
+      await store.forgetContent(sha256)
+    })
+  }
+
+  async function sweep(): Promise<void> {
     for (;;) {
       const loose = await store.listLooseContents(BATCH)
-      for (const sha256 of loose) {
-        await blobs.alone(sha256, async () => {
-          // Somebody has uploaded the same bytes again.
-          if (await store.isContentUsed(sha256)) return
-          await blobs.remove(sha256)
-          await store.forgetContent(sha256)
-        })
-      }
+      // All at once: they share their commits.
+      await Promise.all(loose.map(removeLoose))
       if (loose.length < BATCH) return
     }
+  }
+
+  let running: Promise<void> | undefined
+  let following: Promise<void> | undefined
+
+  /** Who asks while somebody sweeps waits for one more sweep, together with all others who ask meanwhile. */
+  function tidy(): Promise<void> {
+    if (!running) {
+      running = sweep().finally(() => (running = undefined))
+      return running
+    }
+    following ??= running
+      .catch(() => {})
+      .then(() => {
+        following = undefined
+        return tidy()
+      })
+    return following
   }
 
   return {
@@ -101,7 +124,6 @@ export function createFiles({ store, blobs, now, maxBytes }: FilesOptions): File
           ...kept,
           ownerId,
           name: name === undefined ? inventName(content.mime, extension) : toFileName(name),
-          durationS: 0,
           createdAt: now()
         }
         return store.addFile(file)
@@ -113,7 +135,7 @@ export function createFiles({ store, blobs, now, maxBytes }: FilesOptions): File
       const file = await find(ownerId, fileId)
       if (file.ownerId !== ownerId) throw new ActionError('forbidden', 'the file is somebody else’s')
       if (!(await store.removeFile(fileId)))
-        throw new ActionError('conflict', 'a message or your profile shows the file')
+        throw new ActionError('conflict', 'a message, a group or your profile shows the file')
       await tidy()
     },
 

@@ -12,14 +12,23 @@ export interface Groups {
   readonly rename: (actorId: number, groupId: number, name: string) => Promise<void>
   /** What the group is about; nobody's news. */
   readonly describe: (actorId: number, groupId: number, description: string) => Promise<void>
+  /** A picture that lies here under a lasting address; what showed the group before goes. Nobody's news. */
+  readonly setAvatar: (
+    actorId: number,
+    groupId: number,
+    picture: { readonly url: string; readonly fileId: number }
+  ) => Promise<void>
+  /** A title that only the owner and the admins give, to those of a lower role and to themselves; nobody's news. */
+  readonly setTitle: (actorId: number, groupId: number, memberId: number, title: string) => Promise<void>
   readonly setCard: (actorId: number, groupId: number, memberId: number, card: string) => Promise<void>
   readonly setAdmin: (actorId: number, groupId: number, memberId: number, isSet: boolean) => Promise<void>
-  /** `durationS` 0 lifts. */
   /** The owner becomes an admin. */
   readonly handOver: (actorId: number, groupId: number, memberId: number) => Promise<void>
+  /** `durationS` 0 lifts. */
   readonly mute: (actorId: number, groupId: number, memberId: number, durationS: number) => Promise<void>
   readonly muteAll: (actorId: number, groupId: number, isMute: boolean) => Promise<void>
-  readonly kick: (actorId: number, groupId: number, memberId: number) => Promise<void>
+  /** Who is kept out does not come back until the ban is lifted. */
+  readonly kick: (actorId: number, groupId: number, memberId: number, keepsOut?: boolean) => Promise<void>
   /** The owner hands the group over to the longest-serving admin, else member. */
   readonly quit: (accountId: number, groupId: number) => Promise<void>
   /** By the operator of the gateway; an account that is a member already stays as it is. */
@@ -85,6 +94,20 @@ export function createGroups(store: Store, now: () => number): Groups {
         return { change: { type: 'describe', description } }
       }),
 
+    setAvatar: (actorId, groupId, { url, fileId }) =>
+      change(actorId, groupId, undefined, ({ actor }) => {
+        mustBeAdmin(actor, 'change the picture of the group')
+        return { change: { type: 'set-avatar', url, fileId } }
+      }),
+
+    setTitle: (actorId, groupId, memberId, title) =>
+      change(actorId, groupId, memberId, ({ actor, target }) => {
+        mustBeAdmin(actor, 'give titles')
+        if (!target) throw noMember(memberId)
+        if (actorId !== memberId) mustOutrank(actor, target, 'give a title to')
+        return { change: { type: 'set-title', accountId: memberId, title } }
+      }),
+
     setCard: (actorId, groupId, memberId, card) =>
       change(actorId, groupId, memberId, ({ actor, target }) => {
         if (!target) throw noMember(memberId)
@@ -144,7 +167,7 @@ export function createGroups(store: Store, now: () => number): Groups {
         }
       }),
 
-    kick: (actorId, groupId, memberId) =>
+    kick: (actorId, groupId, memberId, keepsOut = false) =>
       change(actorId, groupId, memberId, ({ actor, target }) => {
         mustBeAdmin(actor, 'kick')
         if (!target) throw noMember(memberId)
@@ -152,7 +175,9 @@ export function createGroups(store: Store, now: () => number): Groups {
           throw new ActionError('invalid', 'you cannot kick yourself; quit the group instead', { field: 'user_id' })
         mustOutrank(actor, target, 'kick')
         return {
-          change: { type: 'remove', accountId: memberId, newOwnerId: undefined },
+          change: keepsOut
+            ? { type: 'ban', accountId: memberId, operatorId: actorId }
+            : { type: 'remove', accountId: memberId, newOwnerId: undefined },
           event: { kind: 'member.left', data: { accountId: memberId, operatorId: actorId } }
         }
       }),

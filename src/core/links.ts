@@ -8,7 +8,7 @@ export type LinkOf = (file: Pick<MediaFile, 'fileId' | 'url' | 'name'>) => strin
 export interface Links {
   /** Absolute when the gateway knows its public address, else the path. */
   readonly linkOf: LinkOf
-  /** Always with scheme and host. */
+  /** Always with scheme and host: what bots are given. */
   readonly absoluteLinkOf: LinkOf
   /** Counts for ever: for what everybody may see, such as the picture that somebody shows of themselves. */
   readonly lastingLinkOf: LinkOf
@@ -23,6 +23,8 @@ export interface LinksOptions {
   readonly secret: string
   /** Under which clients reach the gateway, without a slash at the end; undefined when nobody said. */
   readonly publicUrl: string | undefined
+  /** Under which bots reach it, where that is another address; without a slash at the end. */
+  readonly botUrl?: string | undefined
   /** Scheme, host and port where the gateway listens. */
   readonly origin: () => string
   /** Unix seconds. */
@@ -38,7 +40,7 @@ const NEVER = '253402300799'
 const HERE = 'http://here.invalid'
 const PATH = /^\/api\/files\/([1-9]\d{0,14})(?:\/[^/]*)?$/
 
-export function createLinks({ secret, publicUrl, origin, now }: LinksOptions): Links {
+export function createLinks({ secret, publicUrl, botUrl, origin, now }: LinksOptions): Links {
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'lactea file links', 32))
   const { origin: publicOrigin, pathname: prefix } = new URL(publicUrl ?? HERE)
 
@@ -65,7 +67,7 @@ export function createLinks({ secret, publicUrl, origin, now }: LinksOptions): L
 
   return {
     linkOf: linkOn(() => publicUrl ?? ''),
-    absoluteLinkOf: linkOn(() => publicUrl ?? origin()),
+    absoluteLinkOf: linkOn(() => botUrl ?? publicUrl ?? origin()),
     lastingLinkOf: linkOn(
       () => publicUrl ?? '',
       () => NEVER

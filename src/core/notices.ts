@@ -47,6 +47,8 @@ export interface Notices {
   readonly send: (draft: NoticeDraft) => Promise<Notice>
   /** Those of the last 30 days. */
   readonly list: (page: Omit<NoticePage, 'since'>) => Promise<Notice[]>
+  /** Tells what was kept together with something else. */
+  readonly look: () => Promise<void>
   readonly close: () => void
 }
 
@@ -113,12 +115,19 @@ export function createNotices({ store, clock, tell, onError, position }: Notices
       return notice
     },
     list: (page) => store.listNotices({ ...page, since: clock.now() - LIFE_S }),
+    look,
     close: unsubscribe
   }
 }
 
 /** Keeps it; a gateway that works on the same database tells it. `now` in Unix seconds. Throws `invalid`. */
-export function writeNotice(store: NoticeStore, draft: NoticeDraft, now: number): Promise<Notice> {
+export async function writeNotice(store: NoticeStore, draft: NoticeDraft, now: number): Promise<Notice> {
+  const { notice, keepFrom } = toNotice(draft, now)
+  return store.addNotice(notice, keepFrom)
+}
+
+/** What `addNotice` takes. `now` in Unix seconds. Throws `invalid`. */
+export function toNotice(draft: NoticeDraft, now: number): { notice: Omit<Notice, 'id'>; keepFrom: number } {
   const title = draft.title.trim()
   const message = draft.message.trim()
   const actionUrl = draft.actionUrl.trim()
@@ -131,7 +140,7 @@ export function writeNotice(store: NoticeStore, draft: NoticeDraft, now: number)
     })
   if (actionUrl.length > MAX_URL)
     throw new ActionError('invalid', `action_url: expected at most ${MAX_URL} characters`, { field: 'action_url' })
-  return store.addNotice({ ...draft, title, message, actionUrl, createdAt: now }, now - LIFE_S)
+  return { notice: { ...draft, title, message, actionUrl, createdAt: now }, keepFrom: now - LIFE_S }
 }
 
 function mustFit(field: string, text: string, max: number): void {

@@ -1,4 +1,5 @@
 import type { AccountRef, Role } from './event.ts'
+import type { FriendQuestion } from './friend-store.ts'
 import type { Account, ChatSummary, Friend, Group, Member, Message } from './store.ts'
 
 /** What people show of themselves; absent stays as it is. */
@@ -26,8 +27,8 @@ export interface NewContact {
   readonly accountId: number
   readonly contactId: number
   readonly remark?: string | undefined
-  /** The other side has the account in its list from now on, too. */
-  readonly isMutual: boolean
+  /** The other side is asked whether it wants to be a friend (`FriendStore.requestFriend`). */
+  readonly request?: FriendQuestion | undefined
   readonly time: number
 }
 
@@ -109,7 +110,13 @@ export interface WordsFound {
 
 /** What the people's side asks of a database beyond talking; see `Store` for the manners of its methods. */
 export interface PeopleStore {
-  readonly updateProfile: (id: number, profile: Profile, time: number) => Promise<void>
+  /** The file of the picture that is shown no more goes, unless a message shows it; `fileIdOf` says which file of ours an address means. */
+  readonly updateProfile: (
+    id: number,
+    profile: Profile,
+    time: number,
+    fileIdOf?: (url: string) => number | undefined
+  ) => Promise<void>
   /** Accounts whose username or nickname holds the words, those that begin with them first; ASCII letters in either case. */
   readonly searchAccounts: (words: string, limit: number) => Promise<Account[]>
 
@@ -123,7 +130,7 @@ export interface PeopleStore {
   readonly addContact: (contact: NewContact) => Promise<boolean>
   /** False when they are not in the list. */
   readonly updateContact: (accountId: number, contactId: number, change: ContactChange) => Promise<boolean>
-  /** False when they were not in the list. */
+  /** False when they were not in the list. Mutual: they lose the account, too, and what was asked between the two and is still open goes. */
   readonly removeContact: (accountId: number, contactId: number, isMutual: boolean) => Promise<boolean>
 
   readonly addBlock: (accountId: number, blockedId: number, time: number) => Promise<void>

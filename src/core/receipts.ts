@@ -1,6 +1,7 @@
 import type { Undo } from './bus.ts'
 import type { Chats } from './chats.ts'
 import type { Clock } from './clock.ts'
+import { ActionError } from './errors.ts'
 import type { Signal } from './signal.ts'
 import type { Store } from './store.ts'
 
@@ -8,14 +9,19 @@ import type { Store } from './store.ts'
 export interface Receipts {
   /** Everything up to the message is read. `deviceId`: where; that device is not told what it said itself. */
   readonly mark: (readerId: number, messageId: number, deviceId?: string) => Promise<void>
+  /** The same by its place in a chat that the reader is in (Milky 1.2 `mark_message_as_read`). */
+  readonly markUpTo: (readerId: number, chatId: number, seq: number, deviceId?: string) => Promise<void>
   /** The message has reached a device of the account; in a private chat its sender is told (IM-Suite 2.8). */
   readonly deliver: (accountId: number, messageId: number) => Promise<void>
   readonly close: () => void
 }
 
 export interface ReceiptsOptions {
-  readonly store: Pick<Store, 'markRead' | 'markDelivered' | 'listAudience' | 'listAuthors' | 'findChat'>
-  readonly chats: Pick<Chats, 'locate'>
+  readonly store: Pick<
+    Store,
+    'markRead' | 'findMessageId' | 'markDelivered' | 'listAudience' | 'listAuthors' | 'findChat'
+  >
+  readonly chats: Pick<Chats, 'locate' | 'getOwn'>
   readonly clock: Clock
   readonly tell: (signal: Signal) => void
   readonly onError: (err: unknown) => void
@@ -83,12 +89,24 @@ export function createReceipts({ store, chats, clock, tell, onError, intervalMs 
     recent.set(key, entry)
   }
 
+  async function move(mark: Omit<Mark, 'before'>): Promise<void> {
+    const moved = await store.markRead(mark.chatId, mark.readerId, mark.seq)
+    if (moved) schedule({ ...mark, before: moved.before })
+  }
+
   return {
     async mark(readerId, messageId, deviceId) {
-      const { chatId, seq } = await chats.locate(readerId, messageId)
-      const moved = await store.markRead(chatId, readerId, seq)
-      if (moved) schedule({ chatId, readerId, messageId, seq, before: moved.before, deviceId })
+      await move({ ...(await chats.locate(readerId, messageId)), readerId, messageId, deviceId })
     },
+
+    async markUpTo(readerId, chatId, seq, deviceId) {
+      await chats.getOwn(readerId, chatId)
+      const messageId = await store.findMessageId(chatId, seq)
+      if (messageId === undefined)
+        throw new ActionError('not_found', `there is no message ${seq} in this chat`, { field: 'message_seq' })
+      await move({ chatId, seq, readerId, messageId, deviceId })
+    },
+
     async deliver(accountId, messageId) {
       const { chatId, seq } = await chats.locate(accountId, messageId)
       await store.markDelivered(chatId, accountId, seq)

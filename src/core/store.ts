@@ -2,9 +2,13 @@ export type { Message } from './event.ts'
 import type { EventListener, Undo } from './bus.ts'
 import type { CallStore } from './call-record.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
+import type { NoteStore } from './note-store.ts'
+import type { GroupFileStore } from './group-files.ts'
+import type { GroupRequestStore } from './group-request-store.ts'
+import type { FriendStore } from './friend-store.ts'
 import type { NoticeStore } from './notices.ts'
 import type { PeopleStore } from './people-store.ts'
-import type { DraftSegment, Segment } from './segment.ts'
+import type { DraftSegment, ForwardedMessage, Segment } from './segment.ts'
 
 export interface Account extends AccountRef {
   readonly kind: 'person' | 'bot'
@@ -50,7 +54,6 @@ export interface Identity {
 }
 
 export interface Friend extends AccountRef {
-  readonly username: string | undefined
   readonly remark: string
 }
 
@@ -61,6 +64,9 @@ export interface Group {
   readonly memberCount: number
   readonly isMuted: boolean
   readonly description: string
+  /** The words of the newest announcement; empty when there is none. */
+  readonly announcement: string
+  readonly avatarUrl: string
   /** Only the owner and the admins speak there. */
   readonly isChannel: boolean
   readonly createdAt: number
@@ -114,8 +120,17 @@ export interface MessageDraft {
   readonly time: number
   /** The sender's own name for the message: sent again, it is the same message and nothing is written. */
   readonly clientId?: string | undefined
+  /** Where a group keeps the files that it shows; in the root when absent. */
+  readonly place?: FilePlace | undefined
   /** The rule; throws to refuse, and then nothing is written. */
   readonly check: (speaker: Speaker) => void
+}
+
+export interface FilePlace {
+  /** `not_found` when the group has no such folder. */
+  readonly folderId?: number | undefined
+  /** As many files as the group may have: `too_large` above. */
+  readonly maxFiles?: number | undefined
 }
 
 export interface Appended {
@@ -170,6 +185,9 @@ export interface GroupState {
 export type GroupChange =
   | { readonly type: 'rename'; readonly name: string }
   | { readonly type: 'mute-all'; readonly isMute: boolean }
+  /** The file behind the former picture goes, unless something else shows it. */
+  | { readonly type: 'set-avatar'; readonly url: string; readonly fileId: number }
+  | { readonly type: 'set-title'; readonly accountId: number; readonly title: string }
   | { readonly type: 'set-card'; readonly accountId: number; readonly card: string }
   | { readonly type: 'set-role'; readonly accountId: number; readonly role: Role }
   | { readonly type: 'mute'; readonly accountId: number; readonly until: number }
@@ -222,6 +240,7 @@ export interface ChatSummary {
   /** Position of the chat's last event. */
   readonly lastEventSeq: number
   readonly unreadCount: number
+  readonly isPinned: boolean
   readonly createdAt: number
   readonly updatedAt: number
 }
@@ -273,12 +292,14 @@ export type NewFile = Omit<StoredFile, 'id'>
  * Errors: `ActionError('conflict')` for a taken id, username, phone or token, `ActionError('unavailable')` when the database
  * cannot write, and whatever a `check` or `decide` throws.
  */
-export interface Store extends CallStore, PeopleStore, NoticeStore {
+export interface Store
+  extends GroupRequestStore, FriendStore, CallStore, PeopleStore, NoticeStore, GroupFileStore, NoteStore {
   readonly findAccount: (id: number) => Promise<Account | undefined>
   readonly findAccountByLogin: (login: {
     username?: string | undefined
     phone?: string | undefined
   }) => Promise<(Account & { passwordHash: string | undefined }) | undefined>
+  /** Also of an account that is switched off. */
   readonly findAccountByToken: (digest: Uint8Array) => Promise<Account | undefined>
   readonly listAccounts: (kind: 'person' | 'bot') => Promise<Account[]>
   readonly addAccount: (account: NewAccount) => Promise<Account>
@@ -290,12 +311,16 @@ export interface Store extends CallStore, PeopleStore, NoticeStore {
   /** Ends the account's sessions but the one to keep, and gives the ids of those that ended. */
   readonly setPassword: (id: number, passwordHash: string, keptSessionId?: string) => Promise<string[]>
   readonly setAdmin: (id: number, isAdmin: boolean) => Promise<void>
-  /** Switches the account off: its tokens and sessions end, its messages stay. */
+  /**
+   * Switches the account off: its sessions end, its messages stay. Its token opens nothing any more, but it is still known
+   * whose it was. A bot that was on hears of it.
+   */
   readonly disableAccount: (id: number, time: number) => Promise<void>
   /** The account's only token from now on. */
   readonly replaceToken: (accountId: number, digest: Uint8Array, time: number) => Promise<void>
   readonly countTokens: (accountId: number) => Promise<number>
 
+  /** On both sides; what was asked between the two is accepted by it. */
   readonly addFriendship: (a: number, b: number, time: number) => Promise<void>
   readonly listFriends: (accountId: number) => Promise<Friend[]>
   readonly findFriend: (accountId: number, friendId: number) => Promise<Friend | undefined>
@@ -337,6 +362,8 @@ export interface Store extends CallStore, PeopleStore, NoticeStore {
   readonly findMessage: (chatId: number, seq: number) => Promise<Message | undefined>
   /** Undefined for an unknown message; one that was recalled has no segments. */
   readonly findMessageById: (messageId: number) => Promise<(Message & { readonly isRecalled: boolean }) | undefined>
+  /** The global id of a message, recalled or not. */
+  readonly findMessageId: (chatId: number, seq: number) => Promise<number | undefined>
   /** Where a message is or, recalled, was. */
   readonly findPosition: (messageId: number) => Promise<{ chatId: number; seq: number } | undefined>
   /** Ascending by seq; recalled messages are left out. */
@@ -402,9 +429,13 @@ export interface Store extends CallStore, PeopleStore, NoticeStore {
   readonly expectContent: (sha256: string) => Promise<void>
   readonly addFile: (file: NewFile) => Promise<StoredFile>
   readonly findFile: (id: number) => Promise<StoredFile | undefined>
-  /** Whether it is in a message, not recalled, of a chat that the account is in. */
+  /** What the messages say that these quote, by their seq; all are of one chat. Those that were recalled are missing. */
+  readonly readQuoted: (messages: readonly Message[]) => Promise<Readonly<Record<number, readonly Segment[]>>>
+  /** Undefined when there is none, or none that a chat of the account shows. */
+  readonly findForward: (id: number, accountId: number) => Promise<readonly ForwardedMessage[] | undefined>
+  /** Whether it is in a message, not recalled, or an announcement, of a chat that the account is in. */
   readonly isFileShownTo: (fileId: number, accountId: number) => Promise<boolean>
-  /** False when a message shows it, or its owner as the picture of their profile: then it stays. */
+  /** False when a message or an announcement shows it, or its owner as the picture of their profile: then it stays. */
   readonly removeFile: (id: number) => Promise<boolean>
   /** Contents that lost their last file, or never got one. */
   readonly listLooseContents: (limit: number) => Promise<string[]>

@@ -6,12 +6,12 @@ export type Validate = (params: unknown) => Record<string, unknown>
 
 /**
  * Compiles a schema to a function that gives the parameters back, or throws `ActionError('invalid')` naming the field
- * and what was expected. A parameter that is null counts as absent, as Milky clients mean it.
+ * and what was expected. What is null counts as absent, as Milky clients mean it.
  */
 export function compileParams(schema: TObject): Validate {
   let check: TypeCheck<TObject> | undefined
 
-  return (params) => {
+  function validate(params: unknown): Record<string, unknown> {
     // At its first use: a hundred schemas are compiled in a tenth of a second, which nobody should wait for at the start.
     const compiled = (check ??= TypeCompiler.Compile(schema))
     const given = params ?? {}
@@ -19,10 +19,31 @@ export function compileParams(schema: TObject): Validate {
     if (typeof given !== 'object' || Array.isArray(given)) {
       throw new ActionError('invalid', `the parameters must be a JSON object, got ${nameOf(given)}`)
     }
-    const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null))
+    const present = withoutNulls(given) as Record<string, unknown>
     if (compiled.Check(present)) return present
     throw toError(deepest(compiled.Errors(present).First()))
   }
+
+  return (params) => {
+    try {
+      return validate(params)
+    } catch (err) {
+      // Messages may hold messages: a schema that calls itself runs out of stack where the JSON parser does not.
+      if (err instanceof RangeError) throw new ActionError('invalid', 'the parameters are nested too deeply')
+      throw err
+    }
+  }
+}
+
+/** Far deeper than anything that a schema allows. */
+const MAX_DEPTH = 64
+
+/** At any depth: segments have optional parts too. An element of a list that is null stays, and is a mistake. */
+function withoutNulls(value: unknown, depth = 0): unknown {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value
+  if (Array.isArray(value)) return value.map((element) => withoutNulls(element, depth + 1))
+  const present = Object.entries(value).filter(([, inner]) => inner !== null)
+  return Object.fromEntries(present.map(([key, inner]) => [key, withoutNulls(inner, depth + 1)]))
 }
 
 /** An error of a union only says that nothing fitted; the variant that came furthest knows what was wrong. */

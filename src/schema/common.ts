@@ -17,6 +17,11 @@ export const Uin = Type.Integer({
 export const Bool = Type.Boolean({ description: 'expected true or false' })
 export const Text = Type.String({ description: 'expected a string' })
 
+/** Words that stand for something, with an end: nobody reads more. */
+export function ShortText(max: number) {
+  return Type.String({ maxLength: max, description: `expected at most ${max} characters` })
+}
+
 /** A name that people read: 1 to `max` characters without control characters. */
 export function Name(max: number) {
   return Type.String({

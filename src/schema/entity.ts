@@ -1,11 +1,11 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { Friend, Group, Member } from '../core/store.ts'
-import type { AccountRef } from '../core/event.ts'
+import type { AccountRef, GroupRef } from '../core/event.ts'
+import type { Member } from '../core/store.ts'
 import { Int, Uin } from './common.ts'
 
 // Milky 1.2 §2.8: every field that is not optional is always there, 0 or "" when there is nothing to say.
 
-const Sex = Type.Union([Type.Literal('male'), Type.Literal('female'), Type.Literal('unknown')])
+export const Sex = Type.Union([Type.Literal('male'), Type.Literal('female'), Type.Literal('unknown')])
 
 export const FriendEntity = Type.Object({
   user_id: Uin,
@@ -45,11 +45,11 @@ export const GroupMemberEntity = Type.Object({
 })
 export type GroupMemberEntity = Static<typeof GroupMemberEntity>
 
-/** The largest group that can be (IM-Suite 2.12). */
+/** The largest group that can be, unless the configuration says otherwise (IM-Suite 2.12). */
 export const MAX_GROUP_SIZE = 5000
 
 /** Also for a peer who is no friend: the chat is told about all the same, without a remark. */
-export function toFriendEntity(friend: AccountRef & Partial<Friend>): FriendEntity {
+export function toFriendEntity(friend: AccountRef & { readonly remark?: string }): FriendEntity {
   return {
     user_id: friend.id,
     nickname: friend.nickname,
@@ -60,21 +60,22 @@ export function toFriendEntity(friend: AccountRef & Partial<Friend>): FriendEnti
   }
 }
 
-export function toGroupEntity(group: Group): GroupEntity {
+export function toGroupEntity(group: Omit<GroupRef, 'kind'>, maxMembers: number): GroupEntity {
   return {
     group_id: group.id,
     group_name: group.name,
     member_count: group.memberCount,
-    max_member_count: MAX_GROUP_SIZE,
+    max_member_count: maxMembers,
     remark: '',
     created_time: group.createdAt,
     description: group.description,
     question: '',
-    announcement: ''
+    announcement: group.announcement
   }
 }
 
-export function toGroupMemberEntity(groupId: number, member: Member): GroupMemberEntity {
+/** `now` in Unix seconds: a mute that is over is not told. */
+export function toGroupMemberEntity(groupId: number, member: Member, now: number): GroupMemberEntity {
   return {
     user_id: member.accountId,
     nickname: member.nickname,
@@ -86,6 +87,6 @@ export function toGroupMemberEntity(groupId: number, member: Member): GroupMembe
     role: member.role,
     join_time: member.joinedAt,
     last_sent_time: member.lastSentAt,
-    ...(member.mutedUntil > 0 && { shut_up_end_time: member.mutedUntil })
+    ...(member.mutedUntil > now && { shut_up_end_time: member.mutedUntil })
   }
 }

@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { Message } from '../core/store.ts'
 import { Int, Uin } from './common.ts'
 import { FriendEntity, GroupEntity, GroupMemberEntity } from './entity.ts'
-import { IncomingSegment, toIncomingSegment } from './segment.ts'
+import { IncomingSegment, toIncomingSegment, type SegmentView } from './segment.ts'
 
 const common = {
   peer_id: Uin,
@@ -20,12 +20,12 @@ export const IncomingMessage = Type.Union([
 export type IncomingMessage = Static<typeof IncomingMessage>
 
 /** What all scenes have in common; `peerId` is the group, or the other side of a private chat. */
-export function toMessageFields(message: Message, peerId: number) {
+export function toMessageFields(message: Message, peerId: number, view: SegmentView) {
   return {
     peer_id: peerId,
     message_seq: message.seq,
     sender_id: message.senderId,
     time: message.time,
-    segments: message.segments.map(toIncomingSegment)
+    segments: message.segments.map((segment) => toIncomingSegment(segment, view))
   }
 }

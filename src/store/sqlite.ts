@@ -1,24 +1,34 @@
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { EventListener, Undo } from '../core/bus.ts'
-import type { GatewayEvent } from '../core/event.ts'
+import type { GatewayEvent, InboxEventDraft } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import { startCheckpointer } from './checkpointer.ts'
 import { migrate } from './migrations/index.ts'
 import { accountQueries } from './queries/accounts.ts'
+import { announcementQueries } from './queries/announcements.ts'
 import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
 import { contactQueries } from './queries/contacts.ts'
 import { eventQueries } from './queries/events.ts'
+import { faceQueries } from './queries/faces.ts'
 import { fileQueries } from './queries/files.ts'
+import { forwardQueries } from './queries/forwards.ts'
+import { friendQueries } from './queries/friends.ts'
+import { groupNotificationQueries } from './queries/group-notifications.ts'
+import { groupRequestQueries } from './queries/group-requests.ts'
+import { groupFileQueries } from './queries/group-files.ts'
 import { groupQueries } from './queries/groups.ts'
 import { identityQueries } from './queries/identities.ts'
 import { inviteQueries } from './queries/invites.ts'
+import { likeQueries } from './queries/likes.ts'
 import { historyQueries } from './queries/history.ts'
+import { markQueries } from './queries/marks.ts'
 import { memberQueries } from './queries/members.ts'
 import { messageQueries } from './queries/messages.ts'
 import { noticeQueries } from './queries/notices.ts'
 import { peerQueries } from './queries/peers.ts'
+import { pinQueries } from './queries/pins.ts'
 import { isBusy } from './result-codes.ts'
 import { createWriter } from './writer.ts'
 
@@ -56,14 +66,24 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const chats = chatQueries(db, accounts)
   const events = eventQueries(db, accounts, chats)
   const files = fileQueries(db)
-  const messages = messageQueries(db, accounts, chats, events, files)
-  const groups = groupQueries(db, accounts, chats, events)
+  const forwards = forwardQueries(db)
+  const faces = faceQueries(db, files)
+  const notifications = groupNotificationQueries(db)
+  const groups = groupQueries(db, { accounts, chats, events, files, notifications })
+  const groupFiles = groupFileQueries(db, files, groups)
+  const messages = messageQueries(db, accounts, chats, events, files, forwards, groupFiles, faces)
   const peers = peerQueries(db)
   const notices = noticeQueries(db)
   const contacts = contactQueries(db)
-  const members = memberQueries(db, { accounts, chats, contacts, events, groups })
+  const friends = friendQueries(db, { accounts, chats, contacts, events, messages, notices })
+  const likes = likeQueries(db, contacts)
+  const pins = pinQueries(db, events)
+  const members = memberQueries(db, { accounts, chats, contacts, events, groups, notifications })
+  const groupRequests = groupRequestQueries(db, { accounts, chats, contacts, events, groups, notices, notifications })
   const history = historyQueries(db)
   const calls = callQueries(db)
+  const announcements = announcementQueries(db, { accounts, chats, files, groups })
+  const marks = markQueries(db, { events, groups, messages })
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
     'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
@@ -129,7 +149,10 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       if (missed.length > 0) tell(missed)
       // Last, so that what could not be read now is read at the next look.
       seenVersion = version
-      callAll(foreignListeners, (listener) => listener())
+      // Behind what was told just now: who has to go hears why first.
+      setImmediate(() => {
+        if (closed === undefined) callAll(foreignListeners, (listener) => listener())
+      })
     } catch (err) {
       onError(err)
     }
@@ -168,11 +191,17 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     findPasswordHash: async (id) => accounts.findPasswordHash(id),
     setPassword: (id, hash, keptSessionId) => write(() => accounts.setPassword(id, hash, keptSessionId)),
     setAdmin: (id, isAdmin) => write(() => accounts.setAdmin(id, isAdmin)),
-    disableAccount: (id, time) => write(() => accounts.disable(id, time)),
+    disableAccount: (id, time) =>
+      write((emit) => {
+        const before = accounts.disable(id, time)
+        notifications.forgetAccount(id)
+        // In the same transaction: a bot hears why it has to leave, and nothing after it.
+        if (before?.kind === 'bot') events.appendToInbox(time, toFarewell(id), emit)
+      }),
     replaceToken: (id, digest, time) => write(() => accounts.replaceToken(id, digest, time)),
     countTokens: async (id) => accounts.countTokens(id),
 
-    addFriendship: (a, b, time) => write(() => accounts.addFriendship(a, b, time)),
+    addFriendship: (a, b, time) => write(() => friends.befriend(a, b, time)),
     listFriends: async (id) => accounts.listFriends(id),
     findFriend: async (id, friendId) => accounts.findFriend(id, friendId),
     shareGroup: async (a, b) => chats.shareGroup(a, b),
@@ -181,21 +210,49 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listLastSeen: async (ids) => peers.listLastSeen(ids),
     saveLastSeen: (ids, time) => write(() => peers.saveLastSeen(ids, time)),
 
-    updateProfile: (id, profile, time) =>
+    updateProfile: (id, profile, time, fileIdOf = () => undefined) =>
       write(() => {
+        const former = accounts.find(id)?.avatarUrl ?? ''
         accounts.updateProfile(id, profile, time)
         chats.forget()
+        const fileId = fileIdOf(former)
+        if (fileId !== undefined && files.find(fileId)?.ownerId === id) files.remove(fileId)
       }),
     searchAccounts: async (words, limit) => accounts.search(words, limit),
     listContacts: async (id, window) => contacts.list(id, window),
     findContact: async (id, contactId) => contacts.find(id, contactId),
-    addContact: (contact) => write(() => contacts.add(contact)),
-    updateContact: (id, contactId, change) => write(() => contacts.update(id, contactId, change)),
-    removeContact: (id, contactId, isMutual) => write(() => contacts.remove(id, contactId, isMutual)),
+    addContact: ({ request, ...contact }) =>
+      write((emit) => {
+        const { accountId, contactId, time } = contact
+        if (request) friends.request({ ...request, initiatorId: accountId, targetId: contactId, time }, emit)
+        chats.forgetPrivate(accountId, contactId)
+        return contacts.add(contact)
+      }),
+    updateContact: (id, contactId, change) =>
+      write(() => {
+        chats.forgetPrivate(id, contactId)
+        return contacts.update(id, contactId, change)
+      }),
+    removeContact: (id, contactId, isMutual) =>
+      write(() => {
+        chats.forgetPrivate(id, contactId)
+        return isMutual ? friends.remove(id, contactId) : contacts.remove(id, contactId)
+      }),
     addBlock: (id, blockedId, time) => write(() => contacts.block(id, blockedId, time)),
     removeBlock: (id, blockedId) => write(() => contacts.unblock(id, blockedId)),
     isBlocked: async (a, b) => contacts.isBlocked(a, b),
     listBlocks: async (id, window) => contacts.listBlocks(id, window),
+
+    requestFriend: (order) => write((emit) => friends.request(order, emit)),
+    listFriendRequests: async (targetId, limit) => friends.list(targetId, limit),
+    answerFriendRequest: (order) => write(() => friends.answer(order)),
+    removeFriendship: (a, b) => write(() => friends.remove(a, b)),
+    nudge: (order) => write((emit) => friends.nudge(order, emit)),
+    addLikes: (order) => write(() => likes.add(order)),
+    readLikes: async (targetId, time, limit) => likes.read(targetId, time, limit),
+    setPin: (order) => write((emit) => pins.set(order, emit)),
+    listPins: async (accountId) => pins.list(accountId),
+    listCustomFaces: async (accountId) => faces.list(accountId),
 
     findChatDetail: async (id, chatId) => members.findDetail(id, chatId),
     openGroup: (plan) => write((emit) => members.openGroup(plan, emit)),
@@ -218,6 +275,11 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listMembers: async (id) => groups.listMembers(id),
     findMember: async (groupId, accountId) => groups.findMember(groupId, accountId),
     changeGroup: (order) => write((emit) => groups.change(order, emit)),
+    askForGroup: (order) => write((emit) => groupRequests.ask(order, emit)),
+    answerRequest: (order) => write((emit) => groupRequests.answer(order, emit)),
+    listNotifications: async (accountId, page) => notifications.list(accountId, page),
+    listRequests: async (groupId, window) => notifications.listAsked(groupId, window),
+    listInvitations: async (accountId, window) => notifications.listInvited(accountId, window),
 
     appendMessage: (draft) => write((emit) => messages.append(draft, emit)),
     editMessage: (order) => write((emit) => messages.edit(order, emit)),
@@ -225,6 +287,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     recallMessage: (order) => write((emit) => messages.recall(order, emit)),
     findMessage: async (chatId, seq) => messages.find(chatId, seq),
     findMessageById: async (id) => messages.findById(id),
+    findMessageId: async (chatId, seq) => messages.findId(chatId, seq),
     findPosition: async (id) => messages.findPosition(id),
     listMessages: async (page) => messages.list(page),
     markRead: (chatId, accountId, seq) => write(() => messages.markRead(chatId, accountId, seq)),
@@ -270,8 +333,20 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     expectContent: (sha256) => write(() => files.expectContent(sha256)),
     addFile: (file) => write(() => files.add(file)),
     findFile: async (id) => files.find(id),
+    readQuoted: async (quoting) =>
+      events.readQuoted(
+        quoting[0]?.chatId ?? 0,
+        quoting.flatMap(({ segments }) => segments)
+      ) ?? {},
+    findForward: async (id, accountId) => (forwards.isShownTo(id, accountId) ? forwards.find(id)?.messages : undefined),
     isFileShownTo: async (fileId, accountId) => files.isShownTo(fileId, accountId),
     removeFile: (id) => write(() => files.remove(id)),
+    isFileShownIn: async (fileId, chatId) => files.isShownIn(fileId, chatId),
+    listGroupFolders: async (groupId) => groupFiles.listFolders(groupId),
+    listGroupFiles: async (groupId, folderId, window) => groupFiles.list(groupId, folderId, window),
+    findGroupFile: async (groupId, fileId) => groupFiles.find(groupId, fileId),
+    changeGroupFiles: (order) => write(() => groupFiles.change(order)),
+    countDownload: (groupId, fileId) => write(() => groupFiles.countDownload(groupId, fileId)),
     listLooseContents: async (limit) => files.listLooseContents(limit),
     isContentUsed: async (sha256) => files.isContentUsed(sha256),
     forgetContent: (sha256) => write(() => files.forgetContent(sha256)),
@@ -280,6 +355,14 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listNotices: async (page) => notices.list(page),
     readNotices: async (afterId, limit) => notices.read(afterId, limit),
     lastNoticeId: async () => notices.lastId(),
+
+    addAnnouncement: (order) => write(() => announcements.add(order)),
+    removeAnnouncement: (removal) => write(() => announcements.remove(removal)),
+    listAnnouncements: async (groupId) => announcements.list(groupId),
+    changeEssence: (order) => write((emit) => marks.changeEssence(order, emit)),
+    listEssence: async (groupId, window) => marks.listEssence(groupId, window),
+    changeReaction: (order) => write((emit) => marks.changeReaction(order, emit)),
+    listReactions: async (messageId, viewerId, limit) => marks.listReactions(messageId, viewerId, limit),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>
@@ -293,6 +376,12 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     close: () => (closed ??= close())
   }
   return store
+}
+
+/** What a bot is told that was switched off (Milky 1.2 `bot_offline`). */
+function toFarewell(accountId: number): InboxEventDraft {
+  const reason = 'the operator of the gateway has switched the bot off'
+  return { kind: 'account.disabled', data: { accountId, reason }, audience: [accountId] }
 }
 
 async function prepare(db: DatabaseSync): Promise<void> {

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { initial } from './001-initial.ts'
 import { people } from './002-people.ts'
+import { bots } from './003-bots.ts'
 
 /** One step from version n to n + 1; its place in the list is its version and never changes. */
-const MIGRATIONS: readonly string[] = [initial, people]
+const MIGRATIONS: readonly string[] = [initial, people, bots]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 

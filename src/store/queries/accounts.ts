@@ -77,7 +77,8 @@ export function accountQueries(db: DatabaseSync) {
     // Who is not there is not remembered: it may be made a moment later.
     if (!account) return undefined
     if (known.size >= 10_000) known.clear()
-    const found = { account, ref: { id, nickname: account.nickname, avatarUrl: account.avatarUrl } }
+    const { nickname, avatarUrl, username } = account
+    const found = { account, ref: { id, nickname, avatarUrl, ...(username !== undefined && { username }) } }
     known.set(id, found)
     return found
   }
@@ -156,11 +157,13 @@ export function accountQueries(db: DatabaseSync) {
       known.delete(id)
     },
 
-    disable(id: number, time: number): void {
+    /** Gives the account as it was; undefined when it was off already. A token stays, so that its bearer can be told. */
+    disable(id: number, time: number): Account | undefined {
+      const before = toAccount(byId.get(id))
       disable.run(time, id)
       known.delete(id)
-      deleteTokens.run(id)
       removeSessions(id)
+      return before?.isDisabled ? undefined : before
     },
 
     replaceToken(accountId: number, digest: Uint8Array, time: number): void {

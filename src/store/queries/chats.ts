@@ -11,9 +11,19 @@ interface ChatRow {
   low_id: number | null
   high_id: number | null
   is_channel: number
+  member_count: number
+  description: string
+  announcement: string
+  avatar_url: string
   last_event_seq: number
   created_at: number
   updated_at: number
+}
+
+/** As one of its members has it. */
+interface OwnRow extends ChatRow {
+  read_seq: number
+  is_pinned: number
 }
 
 interface Known {
@@ -25,6 +35,9 @@ interface Known {
 export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   const byId = db.prepare('select * from chats where id = ?')
   const byParties = db.prepare("select id from chats where kind = 'private' and low_id = ? and high_id = ?")
+  const remarksOf = db.prepare(
+    "select account_id, remark from friendships where remark <> '' and ((account_id = :low and friend_id = :high) or (account_id = :high and friend_id = :low))"
+  )
   const nextGroupId = db.prepare('select max(100000, coalesce(max(id), 0)) + 1 as id from chats where id <= ?')
   const nextPrivateId = db.prepare('select max(?, coalesce(max(id), 0)) + 1 as id from chats')
   const insertPrivate = db.prepare(
@@ -44,11 +57,17 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   const sharedGroup = db.prepare(
     "select 1 from members a join members b on b.chat_id = a.chat_id and b.account_id = ? join chats c on c.id = a.chat_id where a.account_id = ? and c.kind = 'group' limit 1"
   )
+  const isPinned = `exists(
+    select 1 from pins p where p.account_id = m.account_id and (
+      (c.kind = 'group' and p.scene = 'group' and p.peer_id = c.id)
+      or (c.kind = 'private' and p.scene = 'friend' and p.peer_id = case c.low_id when m.account_id then c.high_id else c.low_id end)
+    )
+  ) as is_pinned`
   const listOf = db.prepare(
-    'select c.*, m.read_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc, c.id desc limit ? offset ?'
+    `select c.*, m.read_seq, ${isPinned} from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc, c.id desc limit ? offset ?`
   )
   const oneOf = db.prepare(
-    'select c.*, m.read_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? and m.chat_id = ?'
+    `select c.*, m.read_seq, ${isPinned} from members m join chats c on c.id = m.chat_id where m.account_id = ? and m.chat_id = ?`
   )
   const countOf = db.prepare('select count(*) as count from members where account_id = ?')
   const lastMessage = db.prepare(
@@ -77,9 +96,29 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   }
 
   function toRef(row: ChatRow): ChatRef {
-    if (row.kind === 'group')
-      return { id: row.id, kind: 'group', name: row.name, ...(row.is_channel === 1 && { isChannel: true }) }
-    return { id: row.id, kind: 'private', parties: [accounts.ref(row.low_id ?? 0), accounts.ref(row.high_id ?? 0)] }
+    const { id } = row
+    if (row.kind === 'private') {
+      const [low, high] = [row.low_id ?? 0, row.high_id ?? 0]
+      const remarks = readRemarks(low, high)
+      return { id, kind: 'private', parties: [accounts.ref(low), accounts.ref(high)], ...(remarks && { remarks }) }
+    }
+    return {
+      id,
+      kind: 'group',
+      name: row.name,
+      ...(row.is_channel === 1 && { isChannel: true }),
+      memberCount: row.member_count,
+      description: row.description,
+      ...(row.avatar_url !== '' && { avatarUrl: row.avatar_url }),
+      announcement: row.announcement,
+      createdAt: row.created_at
+    }
+  }
+
+  function readRemarks(low: number, high: number): [string, string] | undefined {
+    const rows = remarksOf.all({ low, high }) as unknown as { account_id: number; remark: string }[]
+    const remarkOf = (accountId: number): string => rows.find((row) => row.account_id === accountId)?.remark ?? ''
+    return rows.length === 0 ? undefined : [remarkOf(low), remarkOf(high)]
   }
 
   return {
@@ -114,6 +153,12 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
       else known.delete(id)
     },
 
+    /** What one of the two calls the other has changed. */
+    forgetPrivate(a: number, b: number): void {
+      const id = findPrivate(a, b)
+      if (id !== undefined) known.delete(id)
+    },
+
     isMember: (chatId: number, accountId: number) => membership.get(chatId, accountId) !== undefined,
     shareGroup: (a: number, b: number) => sharedGroup.get(a, b) !== undefined,
 
@@ -133,23 +178,24 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
       accountId: number,
       { offset, limit }: { offset: number; limit: number }
     ): { chats: ChatSummary[]; total: number } {
-      const rows = listOf.all(accountId, limit, offset) as unknown as (ChatRow & { read_seq: number })[]
+      const rows = listOf.all(accountId, limit, offset) as unknown as OwnRow[]
       const chats = rows.map((row) => toSummary(row, accountId))
       return { chats, total: (countOf.get(accountId) as { count: number }).count }
     },
 
     summaryOf(accountId: number, chatId: number): ChatSummary | undefined {
-      const row = oneOf.get(accountId, chatId) as (ChatRow & { read_seq: number }) | undefined
+      const row = oneOf.get(accountId, chatId) as OwnRow | undefined
       return row && toSummary(row, accountId)
     }
   }
 
-  function toSummary(row: ChatRow & { read_seq: number }, accountId: number): ChatSummary {
+  function toSummary(row: OwnRow, accountId: number): ChatSummary {
     return {
       chat: toRef(row),
       lastMessage: lastOf(row.id),
       lastEventSeq: row.last_event_seq,
       unreadCount: (unread.get(row.id, row.read_seq, accountId) as { count: number }).count,
+      isPinned: row.is_pinned === 1,
       createdAt: row.created_at,
       updatedAt: row.updated_at
     }

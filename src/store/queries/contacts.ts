@@ -47,20 +47,16 @@ export function contactQueries(db: DatabaseSync) {
       return row && toContact(row)
     },
 
-    add({ accountId, contactId, remark, isMutual, time }: NewContact): boolean {
+    add({ accountId, contactId, remark, time }: Omit<NewContact, 'request'>): boolean {
       const isNew = insert.run(accountId, contactId, remark ?? null, time).changes === 1
       if (!isNew && remark !== undefined) update.run(remark, null, accountId, contactId)
-      if (isMutual) insert.run(contactId, accountId, null, time)
       return isNew
     },
 
     update: (accountId: number, contactId: number, { remark, isMuted }: ContactChange): boolean =>
       update.run(remark ?? null, isMuted === undefined ? null : Number(isMuted), accountId, contactId).changes === 1,
 
-    remove(accountId: number, contactId: number, isMutual: boolean): boolean {
-      if (isMutual) remove.run(contactId, accountId)
-      return remove.run(accountId, contactId).changes === 1
-    },
+    remove: (accountId: number, contactId: number): boolean => remove.run(accountId, contactId).changes === 1,
 
     block(accountId: number, blockedId: number, time: number): void {
       addBlock.run(accountId, blockedId, time)

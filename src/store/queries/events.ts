@@ -1,5 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { EventDraft, EventKind, EventOf, GatewayEvent } from '../../core/event.ts'
+import {
+  INBOX,
+  type ChatEvent,
+  type EventDraft,
+  type EventKind,
+  type EventOf,
+  type GatewayEvent,
+  type InboxEventDraft,
+  type SenderRef
+} from '../../core/event.ts'
+import type { Segment } from '../../core/segment.ts'
 import type { MissedLimits } from '../../core/store.ts'
 import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
@@ -38,12 +48,18 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   const viewers = db.prepare(
     'select account_id from stays where chat_id = ? and from_event_seq <= ? and (to_event_seq is null or to_event_seq >= ?) order by account_id'
   )
+  const inboxViewers = db.prepare('select account_id from event_viewers where event_id = ? order by account_id')
+  const addViewer = db.prepare('insert or ignore into event_viewers(event_id, account_id) values (?, ?)')
+  const inboxSeq = db.prepare(`select coalesce(max(event_seq), 0) + 1 as seq from events where chat_id = ${INBOX.id}`)
+  const sender = db.prepare('select * from members where chat_id = ? and account_id = ?')
+  const bySeq = db.prepare('select segments from messages where chat_id = ? and seq = ? and recalled_at is null')
   const afterFor = db.prepare(`
-    select ${columns}, s.account_id as viewer_id
-    from (select * from events where id > ? order by id limit ?) e
+    select ${columns}, coalesce(s.account_id, v.account_id) as viewer_id
+    from (select * from events where id > :after order by id limit :limit) e
     left join messages m on m.id = e.id
-    left join stays s on s.account_id = ? and s.chat_id = e.chat_id
+    left join stays s on s.account_id = :account and s.chat_id = e.chat_id
       and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
+    left join event_viewers v on e.chat_id = ${INBOX.id} and v.event_id = e.id and v.account_id = :account
     order by e.id`)
   const ofChat = db.prepare(`
     select ${columns} from events e left join messages m on m.id = e.id
@@ -70,17 +86,45 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     return Number(insert.run(chatId, eventSeq, kind, time, data).lastInsertRowid)
   }
 
+  /** What the quoted messages say now; undefined when nothing is quoted. */
+  function readQuoted(chatId: number, segments: readonly Segment[]): Record<number, readonly Segment[]> | undefined {
+    const quoted: Record<number, readonly Segment[]> = {}
+    for (const segment of segments) {
+      if (segment.type !== 'reply') continue
+      const row = bySeq.get(chatId, segment.seq) as { segments: string } | undefined
+      if (row) quoted[segment.seq] = JSON.parse(row.segments) as Segment[]
+    }
+    return Object.keys(quoted).length === 0 ? undefined : quoted
+  }
+
+  function findSender(chatId: number, senderId: number): SenderRef | undefined {
+    const row = sender.get(chatId, senderId)
+    return row && toSenderRef(row as unknown as SenderRow)
+  }
+
   function toEvent(row: EventRow, audience: readonly number[]): GatewayEvent | undefined {
+    if (row.chat_id === INBOX.id) {
+      const { id, time, kind, event_seq: eventSeq } = row
+      return { id, time, kind, eventSeq, chat: INBOX, audience, data: JSON.parse(row.data) } as GatewayEvent
+    }
     const chat = chats.ref(row.chat_id)
     if (!chat) return undefined
     const common = { id: row.id, time: row.time, chat, eventSeq: row.event_seq, audience }
     if (row.kind === 'message.edited') return toEdited(row, common)
-    if (row.kind !== 'message.created') return { ...common, kind: row.kind, data: JSON.parse(row.data) as never }
+    if (row.kind !== 'message.created') return { ...common, kind: row.kind, data: JSON.parse(row.data) } as ChatEvent
     // Who withdrew a message before somebody heard of it does not want it told any more.
     if (row.seq === null || row.sender_id === null || row.segments === null || row.recalled_at !== null)
       return undefined
     const message = toMessage({ ...row, seq: row.seq, sender_id: row.sender_id, segments: row.segments })
-    return { ...common, kind: row.kind, data: { message, sender: accounts.ref(row.sender_id) } }
+    const member = chat.kind === 'group' ? findSender(chat.id, row.sender_id) : undefined
+    const quoted = readQuoted(chat.id, message.segments)
+    const data = {
+      message,
+      sender: accounts.ref(row.sender_id),
+      ...(member && { member }),
+      ...(quoted && { quoted })
+    }
+    return { ...common, kind: row.kind, data }
   }
 
   /** The log names the message only: what it says now is what readers are told, also of an earlier edit. */
@@ -95,6 +139,16 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
 
   return {
     insert: insertRow,
+    readQuoted,
+
+    /** Writes an event that belongs to no chat and gives it to whom it is for. */
+    appendToInbox(time: number, { audience, ...draft }: InboxEventDraft, emit: Emit): number {
+      const { seq: eventSeq } = inboxSeq.get() as { seq: number }
+      const id = insertRow(INBOX.id, eventSeq, draft.kind, time, JSON.stringify(draft.data))
+      for (const accountId of audience) addViewer.run(id, accountId)
+      emit({ id, time, chat: INBOX, eventSeq, audience, ...draft } as GatewayEvent)
+      return id
+    },
 
     /** Writes the event and gives it to everybody who is in the chat, and to `also`, who has just left it. */
     append(chatId: number, time: number, draft: EventDraft, emit: Emit, also?: number): number {
@@ -104,7 +158,7 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       if (!chat) throw new Error(`chat ${chatId} vanished`)
       const members = chats.audience(chatId)
       const audience = also === undefined || members.includes(also) ? members : [...members, also]
-      emit({ id, time, chat, eventSeq, audience, ...draft })
+      emit({ id, time, chat, eventSeq, audience, ...draft } as ChatEvent)
       return eventSeq
     },
 
@@ -117,7 +171,8 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     between(afterId: number, beforeId: number): GatewayEvent[] {
       const rows = after.all(afterId, beforeId) as unknown as EventRow[]
       return rows.flatMap((row) => {
-        const seers = viewers.all(row.chat_id, row.event_seq, row.event_seq)
+        const seers =
+          row.chat_id === INBOX.id ? inboxViewers.all(row.id) : viewers.all(row.chat_id, row.event_seq, row.event_seq)
         return (
           toEvent(
             row,
@@ -128,7 +183,9 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     },
 
     readFor(accountId: number, afterId: number, limit: number): { events: GatewayEvent[]; readTo: number } {
-      const rows = afterFor.all(afterId, limit, accountId) as unknown as (EventRow & { viewer_id: number | null })[]
+      const rows = afterFor.all({ after: afterId, limit, account: accountId }) as unknown as (EventRow & {
+        viewer_id: number | null
+      })[]
       const events = rows.flatMap((row) => (row.viewer_id === null ? [] : (toEvent(row, [accountId]) ?? [])))
       return { events, readTo: rows.at(-1)?.id ?? afterId }
     },
@@ -159,6 +216,24 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     saveCursor(name: string, eventId: number): void {
       saveCursor.run(name, eventId)
     }
+  }
+}
+
+interface SenderRow {
+  role: SenderRef['role']
+  card: string
+  title: string
+  muted_until: number
+  joined_at: number
+}
+
+export function toSenderRef(row: SenderRow): SenderRef {
+  return {
+    role: row.role,
+    card: row.card,
+    title: row.title,
+    mutedUntil: row.muted_until,
+    joinedAt: row.joined_at
   }
 }
 

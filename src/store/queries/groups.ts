@@ -13,9 +13,19 @@ import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
 import type { EventQueries } from './events.ts'
+import type { FileQueries } from './files.ts'
+import type { GroupNotificationQueries } from './group-notifications.ts'
+
+export interface GroupSources {
+  readonly accounts: AccountQueries
+  readonly chats: ChatQueries
+  readonly events: EventQueries
+  readonly files: FileQueries
+  readonly notifications: GroupNotificationQueries
+}
 
 /** Groups and their members. Every function is synchronous; the caller owns the transaction. */
-export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: ChatQueries, events: EventQueries) {
+export function groupQueries(db: DatabaseSync, { accounts, chats, events, files, notifications }: GroupSources) {
   const byId = db.prepare("select * from chats where id = ? and kind = 'group'")
   const all = db.prepare("select * from chats where kind = 'group' and member_count > 0 order by id")
   const ofAccount = db.prepare(
@@ -33,7 +43,10 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   const setName = db.prepare('update chats set name = ? where id = ?')
   const setMuted = db.prepare('update chats set is_muted = ? where id = ?')
   const setOwner = db.prepare('update chats set owner_id = ? where id = ?')
-  const addToCount = db.prepare('update chats set member_count = member_count + ? where id = ?')
+  const addToCount = db.prepare('update chats set member_count = member_count + ? where id = ? returning member_count')
+  const setAvatar = db.prepare('update chats set avatar_url = ?, avatar_file_id = ? where id = ?')
+  const avatarFile = db.prepare('select avatar_file_id from chats where id = ?')
+  const setTitle = db.prepare('update members set title = ? where chat_id = ? and account_id = ?')
   const setCard = db.prepare('update members set card = ? where chat_id = ? and account_id = ?')
   const setRole = db.prepare('update members set role = ? where chat_id = ? and account_id = ?')
   const setMutedUntil = db.prepare('update members set muted_until = ? where chat_id = ? and account_id = ?')
@@ -53,8 +66,9 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   }
 
   function remove(groupId: number, accountId: number, eventSeq: number): void {
+    const { member_count: left } = addToCount.get(-1, groupId) as { member_count: number }
     chats.leave(groupId, accountId, eventSeq)
-    addToCount.run(-1, groupId)
+    if (left === 0) notifications.forgetGroup(groupId)
   }
 
   /** What is known of the chat is forgotten where it changes, so that the next message of the same transaction sees it. */
@@ -66,6 +80,16 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
         return
       case 'mute-all':
         setMuted.run(change.isMute ? 1 : 0, groupId)
+        return
+      case 'set-avatar': {
+        const { avatar_file_id: former } = avatarFile.get(groupId) as { avatar_file_id: number | null }
+        setAvatar.run(change.url, change.fileId, groupId)
+        if (former !== null) files.remove(former)
+        chats.forget(groupId)
+        return
+      }
+      case 'set-title':
+        setTitle.run(change.title, groupId, change.accountId)
         return
       case 'set-card':
         setCard.run(change.card, groupId, change.accountId)
@@ -79,9 +103,10 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       case 'add':
         if (!accounts.find(change.accountId))
           throw new ActionError('not_found', `account ${change.accountId} does not exist`)
-        chats.join(groupId, change.accountId, change.role, time, eventSeq)
         removeBan.run(groupId, change.accountId)
-        addToCount.run(1, groupId)
+        addToCount.get(1, groupId)
+        notifications.settle(groupId, change.accountId, undefined)
+        chats.join(groupId, change.accountId, change.role, time, eventSeq)
         if (change.role === 'owner') setOwner.run(change.accountId, groupId)
         return
       case 'ban':
@@ -95,6 +120,7 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
         return
       case 'describe':
         setDescription.run(change.description, groupId)
+        chats.forget(groupId)
         return
       case 'hand-over':
         setRole.run('admin', groupId, change.fromId)
@@ -156,6 +182,8 @@ export function groupQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
       })
       if (!decision) return
       const nextEventSeq = events.nextSeq(groupId)
+      // Before the change, which takes it away again with the last member.
+      if (decision.event) notifications.record(groupId, decision.event, time)
       apply(groupId, decision.change, time, nextEventSeq)
       if (decision.event) events.append(groupId, time, decision.event, emit, targetId)
     }
@@ -172,6 +200,8 @@ function toGroup(row: Record<string, unknown>): Group {
     memberCount: row.member_count as number,
     isMuted: row.is_muted === 1,
     description: row.description as string,
+    announcement: row.announcement as string,
+    avatarUrl: row.avatar_url as string,
     isChannel: row.is_channel === 1,
     createdAt: row.created_at as number
   }

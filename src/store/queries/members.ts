@@ -8,6 +8,7 @@ import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
 import type { ContactQueries } from './contacts.ts'
 import type { EventQueries } from './events.ts'
+import type { GroupNotificationQueries } from './group-notifications.ts'
 import { toMember, type GroupQueries } from './groups.ts'
 
 export interface MemberSources {
@@ -16,10 +17,14 @@ export interface MemberSources {
   readonly contacts: ContactQueries
   readonly events: EventQueries
   readonly groups: GroupQueries
+  readonly notifications: GroupNotificationQueries
 }
 
 /** Who is in a chat and who may not be. Every function is synchronous; the caller owns the transaction. */
-export function memberQueries(db: DatabaseSync, { accounts, chats, contacts, events, groups }: MemberSources) {
+export function memberQueries(
+  db: DatabaseSync,
+  { accounts, chats, contacts, events, groups, notifications }: MemberSources
+) {
   const page = db.prepare(`
     select m.*, a.nickname from members m join accounts a on a.id = m.account_id where m.chat_id = ?
     order by m.role = 'owner' desc, m.role = 'admin' desc, m.account_id limit ? offset ?`)
@@ -48,7 +53,10 @@ export function memberQueries(db: DatabaseSync, { accounts, chats, contacts, eve
     const chosen = decide({ group, actor, candidates })
     // All come at the same moment, so that each hears of all, and who hears is looked up once.
     const eventSeq = events.nextSeq(groupId)
-    for (const accountId of chosen) chats.join(groupId, accountId, 'member', time, eventSeq)
+    for (const accountId of chosen) {
+      notifications.settle(groupId, accountId, actorId)
+      chats.join(groupId, accountId, 'member', time, eventSeq)
+    }
     addToCount.run(chosen.length, groupId)
     for (const accountId of chosen)
       events.append(groupId, time, { kind: 'member.joined', data: { accountId, operatorId: actorId } }, emit)

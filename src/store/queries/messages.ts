@@ -1,9 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ActionError } from '../../core/errors.ts'
-import type { DraftSegment, MediaFile, Segment } from '../../core/segment.ts'
+import {
+  describeForward,
+  type DraftSegment,
+  type ForwardSegment,
+  type MediaFile,
+  type Segment
+} from '../../core/segment.ts'
 import type {
   Appended,
   EditOrder,
+  FilePlace,
   Message,
   MessageDraft,
   MessagePage,
@@ -16,8 +23,11 @@ import type { Role } from '../../core/event.ts'
 import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
-import type { EventQueries } from './events.ts'
+import { toSenderRef, type EventQueries } from './events.ts'
+import type { FaceQueries } from './faces.ts'
 import type { FileQueries } from './files.ts'
+import type { ForwardQueries } from './forwards.ts'
+import type { GroupFileQueries } from './group-files.ts'
 import { toMessage, type MessageRow } from './message-row.ts'
 
 interface SpeakerRow {
@@ -26,6 +36,9 @@ interface SpeakerRow {
   is_channel: number
   role: Role
   muted_until: number
+  card: string
+  title: string
+  joined_at: number
   is_peer_disabled: number
   is_blocked: number
 }
@@ -36,10 +49,13 @@ export function messageQueries(
   accounts: AccountQueries,
   chats: ChatQueries,
   events: EventQueries,
-  files: FileQueries
+  files: FileQueries,
+  forwards: ForwardQueries,
+  groupFiles: GroupFileQueries,
+  faces: FaceQueries
 ) {
   const speaker = db.prepare(`
-    select c.kind, c.is_muted, c.is_channel, m.role, m.muted_until,
+    select c.kind, c.is_muted, c.is_channel, m.role, m.muted_until, m.card, m.title, m.joined_at,
       case c.kind when 'private' then exists(
         select 1 from accounts a where a.id in (c.low_id, c.high_id) and a.id <> m.account_id and a.disabled_at is not null
       ) else 0 end as is_peer_disabled,
@@ -61,6 +77,8 @@ export function messageQueries(
   const insertRevision = db.prepare('insert into revisions(message_id, rev, segments, edited_at) values (?, ?, ?, ?)')
   const revisions = db.prepare('select * from revisions where message_id = ? order by rev')
   const deleteRevisions = db.prepare('delete from revisions where message_id = ?')
+  const deleteEssence = db.prepare('delete from essence where message_id = ?')
+  const deleteReactions = db.prepare('delete from reactions where message_id = ?')
   const bySeq = db.prepare('select * from messages where chat_id = ? and seq = ?')
   const byId = db.prepare('select * from messages where id = ?')
   // The words go, the place in the chat stays.
@@ -95,20 +113,29 @@ export function messageQueries(
   )
 
   /** The sender's own file, or one that somebody has shown them: passing it on shows it to more. */
-  function resolveFile(senderId: number, fileId: number): MediaFile {
+  function resolveFile(senderId: number, fileId: number, withHash: boolean): MediaFile {
     const file = files.find(fileId)
     if (!file || (file.ownerId !== senderId && !files.isShownTo(fileId, senderId)))
       throw new ActionError('not_found', `there is no file ${fileId}`, { field: 'file_id' })
-    const { name, mime, size, width, height, durationS } = file
-    return { fileId, name, mime, size, width, height, durationS }
+    const { name, mime, size, width, height, durationS, sha256 } = file
+    return { fileId, name, mime, size, width, height, durationS, ...(withHash && { hash: sha256 }) }
   }
 
-  function resolve(chatId: number, senderId: number, segment: DraftSegment): Segment {
+  interface Place {
+    readonly chatId: number
+    readonly senderId: number
+    readonly time: number
+  }
+
+  function resolve(place: Place, segment: DraftSegment): Segment {
+    const { chatId, senderId } = place
     if (segment.type === 'media') {
       if ('file' in segment) return segment
-      return { type: 'media', kind: segment.kind, file: resolveFile(senderId, segment.fileId) }
+      const { fileId, ...shown } = segment
+      return { ...shown, file: resolveFile(senderId, fileId, segment.kind === 'file') }
     }
     if (segment.type === 'mention') return { ...segment, name: accounts.ref(segment.accountId).nickname }
+    if (segment.type === 'forward') return resolveForward(place, segment)
     if (segment.type !== 'reply') return segment
     const row = ('seq' in segment ? bySeq.get(chatId, segment.seq) : byId.get(segment.messageId)) as
       | MessageRow
@@ -118,9 +145,57 @@ export function messageQueries(
     return { type: 'reply', seq: row.seq, messageId: row.id, senderId: row.sender_id, time: row.time }
   }
 
+  function resolveForward(place: Place, draft: Extract<DraftSegment, { type: 'forward' }>): ForwardSegment {
+    if ('forwardId' in draft) {
+      const known = forwards.find(draft.forwardId)
+      if (!known || !forwards.isShownTo(draft.forwardId, place.senderId))
+        throw new ActionError('not_found', `there is no forward ${draft.forwardId}`, { field: 'message' })
+      return known.segment
+    }
+    const messages = draft.messages.map(({ accountId, name, time = place.time, segments }, index) => ({
+      accountId,
+      name,
+      avatarUrl: accounts.ref(accountId).avatarUrl,
+      time,
+      seq: index + 1,
+      segments: segments.map((segment) => resolve(place, segment))
+    }))
+    const shown = describeForward(draft, messages)
+    return { type: 'forward', forwardId: forwards.add(shown, messages), ...shown }
+  }
+
+  /** Files and forwards can be seen by whoever sees a message that shows them. */
+  function showAll(segments: readonly Segment[], messageId: number, chatId: number): void {
+    for (const segment of segments) {
+      if (segment.type === 'media' && segment.file.fileId !== undefined)
+        files.show(segment.file.fileId, messageId, chatId)
+      if (segment.type !== 'forward') continue
+      forwards.show(segment.forwardId, messageId, chatId)
+      for (const inner of forwards.find(segment.forwardId)?.messages ?? []) showAll(inner.segments, messageId, chatId)
+    }
+  }
+
+  /** A file that is sent is told twice, as a message and as an upload (Milky 1.2, FAQ); a group keeps it in its folders. */
+  function tellFiles(message: Message, kind: 'private' | 'group', place: FilePlace | undefined, emit: Emit): void {
+    const { chatId, senderId: accountId, time } = message
+    for (const segment of message.segments) {
+      if (segment.type !== 'media' || segment.kind !== 'file') continue
+      const { fileId, name, size, hash = '' } = segment.file
+      if (fileId === undefined) continue
+      if (kind === 'group') groupFiles.bring(message, { fileId, name }, place)
+      events.append(chatId, time, { kind: 'file.uploaded', data: { accountId, fileId, name, size, hash } }, emit)
+    }
+  }
+
+  const readSpeaker = (chatId: number, accountId: number): SpeakerRow | undefined =>
+    speaker.get(accountId, chatId) as SpeakerRow | undefined
+
   function findSpeaker(chatId: number, accountId: number): Speaker | undefined {
-    const row = speaker.get(accountId, chatId) as SpeakerRow | undefined
-    if (!row) return undefined
+    const row = readSpeaker(chatId, accountId)
+    return row && toSpeaker(row)
+  }
+
+  function toSpeaker(row: SpeakerRow): Speaker {
     return {
       kind: row.kind,
       role: row.role,
@@ -137,15 +212,15 @@ export function messageQueries(
 
     append(draft: MessageDraft, emit: Emit): Appended {
       const { chatId, senderId, time, clientId } = draft
-      const row = findSpeaker(chatId, senderId)
+      const row = readSpeaker(chatId, senderId)
       // One answer for a chat that is not there and one that is not theirs: nobody learns which chats exist.
       if (!row && ban.get(chatId, senderId))
         throw new ActionError('forbidden', 'you are banned from this chat', { cause: 'banned' })
       if (!row) throw new ActionError('not_found', `chat ${chatId} does not exist or account ${senderId} is not in it`)
       const known = clientId === undefined ? undefined : byClientId.get(chatId, senderId, clientId)
       if (known) return { message: toMessage(known as unknown as MessageRow), isDuplicate: true }
-      draft.check(row)
-      const segments = draft.segments.map((segment) => resolve(chatId, senderId, segment))
+      draft.check(toSpeaker(row))
+      const segments = draft.segments.map((segment) => resolve({ chatId, senderId, time }, segment))
 
       const { last_seq: seq, last_event_seq: eventSeq } = advance.get(time, chatId) as {
         last_seq: number
@@ -153,11 +228,12 @@ export function messageQueries(
       }
       const id = events.insert(chatId, eventSeq, 'message.created', time, '')
       insert.run(id, chatId, seq, senderId, time, JSON.stringify(segments), clientId ?? null)
-      for (const segment of segments)
-        if (segment.type === 'media' && segment.file.fileId !== undefined) files.show(segment.file.fileId, id, chatId)
+      showAll(segments, id, chatId)
+      faces.keep(senderId, segments, time)
       markSent.run(time, seq, chatId, senderId)
 
       const message = { id, chatId, seq, senderId, time, segments, ...(clientId !== undefined && { clientId }) }
+      const quoted = events.readQuoted(chatId, segments)
       const chat = chats.ref(chatId)
       if (!chat) throw new Error(`chat ${chatId} vanished`)
       emit({
@@ -167,8 +243,14 @@ export function messageQueries(
         chat,
         eventSeq,
         audience: chats.audience(chatId),
-        data: { message, sender: accounts.ref(senderId) }
+        data: {
+          message,
+          sender: accounts.ref(senderId),
+          ...(row.kind === 'group' && { member: toSenderRef(row) }),
+          ...(quoted && { quoted })
+        }
       })
+      tellFiles(message, chat.kind, draft.place, emit)
       return { message, isDuplicate: false }
     },
 
@@ -205,7 +287,11 @@ export function messageQueries(
       if (row.recalled_at !== null) return
       recall.run(time, operatorId, row.id)
       deleteRevisions.run(row.id)
+      groupFiles.release(row.id, time)
       files.hideAll(row.id)
+      forwards.hideAll(row.id)
+      deleteEssence.run(row.id)
+      deleteReactions.run(row.id)
       const data = { messageId: row.id, seq, senderId: row.sender_id, operatorId }
       events.append(chatId, time, { kind: 'message.recalled', data }, emit)
     },
@@ -218,6 +304,8 @@ export function messageQueries(
       const row = byId.get(id) as MessageRow | undefined
       return row && { ...toMessage(row), isRecalled: row.recalled_at !== null }
     },
+
+    findId: (chatId: number, seq: number) => (bySeq.get(chatId, seq) as MessageRow | undefined)?.id,
 
     markRead(chatId: number, accountId: number, seq: number): { before: number } | undefined {
       const row = readSeq.get(chatId, accountId) as { read_seq: number } | undefined
@@ -255,6 +343,8 @@ export function messageQueries(
     }
   }
 }
+
+export type MessageQueries = ReturnType<typeof messageQueries>
 
 function toLiveMessage(row: MessageRow | undefined): Message | undefined {
   return row && row.recalled_at === null ? toMessage(row) : undefined

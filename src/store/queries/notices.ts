@@ -35,6 +35,8 @@ export function noticeQueries(db: DatabaseSync) {
   }
 }
 
+export type NoticeQueries = ReturnType<typeof noticeQueries>
+
 function toNotice(row: Record<string, unknown>): Notice {
   return {
     id: row.id as number,
