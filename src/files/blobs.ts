@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { ActionError } from '../core/errors.ts'
 import type { Blobs } from '../core/files.ts'
+import { measure } from './measure.ts'
 import { HEAD_BYTES, recognise } from './recognise.ts'
 
 export interface BlobStore extends Blobs {
@@ -50,7 +51,8 @@ export async function openBlobs(dir: string): Promise<BlobStore> {
       const path = join(incoming, randomUUID())
       try {
         const { sha256, size, head } = await withTrouble(() => write(path, bytes, maxBytes))
-        const content = { sha256, size, ...(await recognise(head)) }
+        const looks = await recognise(head)
+        const content = { sha256, size, ...looks, ...(await measure(path, looks)) }
         return await alone(sha256, () => use(content, () => withTrouble(() => keep(path, sha256))))
       } finally {
         await rm(path, { force: true })

@@ -44,7 +44,8 @@ export function startDelivery(options: DeliveryOptions): { stop: () => Promise<v
       if (!event || signal.aborted) return
       const entry = { id: event.id, isDone: false }
       open.push(entry)
-      const chatId = event.chat.id
+      // Strict order is one lane for all of them.
+      const chatId = concurrency === 1 ? 0 : event.chat.id
       const lane = (lanes.get(chatId) ?? Promise.resolve()).then(() => deliverOne(event, entry))
       lanes.set(chatId, lane)
       void lane.then(() => lanes.get(chatId) === lane && lanes.delete(chatId))

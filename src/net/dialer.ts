@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type ClientOptions } from 'ws'
 import { backoff } from './backoff.ts'
-import { CLOSE } from './close-codes.ts'
+import { CLOSE, type CloseReason } from './close-codes.ts'
 
 export interface DialerOptions {
   readonly url: string
@@ -21,9 +21,9 @@ export type DialState =
 
 /**
  * Keeps one WebSocket open to an address: redials for ever, whatever the close code or the failure, with growing, jittered
- * waits. It is one loop, so there is never a second connection. Gives back its stop, which closes with 1001.
+ * waits. It is one loop, so there is never a second connection. Gives back its stop, which closes with 1001 unless told otherwise.
  */
-export function startDialer(options: DialerOptions): { stop: () => Promise<void> } {
+export function startDialer(options: DialerOptions): { stop: (reason?: CloseReason) => Promise<void> } {
   const { url, socketOptions = {}, onOpen, onState, stableMs = 10_000 } = options
   const retry = options.retry ?? { firstMs: 1000, maxMs: 60_000 }
   const abort = new AbortController()
@@ -69,10 +69,10 @@ export function startDialer(options: DialerOptions): { stop: () => Promise<void>
   const running = run()
 
   return {
-    async stop() {
+    async stop({ code, reason } = CLOSE.shutdown) {
       abort.abort()
       const timer = setTimeout(() => socket?.terminate(), 2000)
-      if (socket?.readyState === WebSocket.OPEN) socket.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
+      if (socket?.readyState === WebSocket.OPEN) socket.close(code, reason)
       else socket?.terminate()
       await running
       clearTimeout(timer)

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import type { GatewayEvent } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import type { Hub } from './hub.ts'
@@ -19,6 +19,8 @@ export interface FollowerOptions {
   readonly wants: (event: GatewayEvent) => boolean
   /** Called when the log could not be read; it is tried again. */
   readonly onError: (err: unknown) => void
+  /** Called whenever everything that there was has been given. */
+  readonly onCaughtUp?: () => void
   readonly retryMs?: number
   /** Live events that may wait in memory; when there are more, the log is read again instead. */
   readonly capacity?: number
@@ -31,7 +33,7 @@ const PAGE = 200
  * again: memory is bounded and nothing is left out.
  */
 export function createFollower(options: FollowerOptions): Follower {
-  const { store, hub, accountId, from, wants, onError, retryMs = 1000, capacity = 1000 } = options
+  const { store, hub, accountId, from, wants, onError, onCaughtUp, retryMs = 1000, capacity = 1000 } = options
   const abort = new AbortController()
   let buffer: GatewayEvent[] = []
   /** Everything up to this id was taken from the buffer, or is of no concern to the account. */
@@ -65,6 +67,8 @@ export function createFollower(options: FollowerOptions): Follower {
       return
     }
     if (page.readTo === position) return
+    // A long log, in which perhaps nothing is wanted, must not hold up everybody else.
+    await nextTurn()
     isLive = false
     buffer = page.events
     pageEnd = page.readTo
@@ -86,7 +90,12 @@ export function createFollower(options: FollowerOptions): Follower {
           continue
         }
         position = Math.max(position, pageEnd)
-        await (isLive ? somethingNew() : readPage())
+        if (!isLive) {
+          await readPage()
+          continue
+        }
+        onCaughtUp?.()
+        await somethingNew()
       }
       return undefined
     },

@@ -83,5 +83,7 @@ export function serveCalls({
 
 /** A bot hears nothing of what it says itself, unless it asked to. */
 export function isOwnMessage(event: GatewayEvent, accountId: number): boolean {
-  return event.kind === 'message.created' && event.data.message.senderId === accountId
+  if (event.kind === 'message.created') return event.data.message.senderId === accountId
+  // A bot that answers every upload with one would never end.
+  return event.kind === 'file.uploaded' && event.data.accountId === accountId
 }
