@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox'
-import { defineAction } from '../core/action.ts'
+import { defineAction, type ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import { Bool, Int, Name, Nothing, Text, Uin } from '../schema/common.ts'
+import { findOwnPicture } from './media.ts'
 
 // Chats and who is in them, where Milky has no word for it (IM-Suite 1.5).
 
@@ -51,19 +52,34 @@ export const updateChat = defineAction({
     chat_id: Uin,
     name: Type.Optional(Name(64)),
     description: Type.Optional(Description),
+    avatar_url: Type.Optional(Type.String({ maxLength: 2048, description: 'expected a link to one of your uploads' })),
     is_muted: Type.Optional(Bool)
   }),
   result: Nothing,
-  async run({ caller, groups, allowances }, { chat_id, name, description, is_muted }) {
+  async run(context, { chat_id, name, description, avatar_url, is_muted }) {
+    const { caller, groups, allowances } = context
     allowances.take('send', caller.id)
     const newName = name === undefined ? undefined : toName(name)
     await groups.get(caller.id, chat_id)
+    if (avatar_url !== undefined) await setPicture(context, chat_id, avatar_url)
     if (newName !== undefined) await groups.rename(caller.id, chat_id, newName)
     if (description !== undefined) await groups.describe(caller.id, chat_id, description.trim())
     if (is_muted !== undefined) await groups.muteAll(caller.id, chat_id, is_muted)
     return {}
   }
 })
+
+/** What showed the group before goes, with its bytes. */
+async function setPicture(context: ActionContext, groupId: number, url: string): Promise<void> {
+  const { caller, groups, links, files } = context
+  const field = 'avatar_url'
+  const fileId = links.findFileId(url)
+  if (fileId === undefined)
+    throw new ActionError('invalid', `${field}: expected a link to a picture that you have uploaded`, { field })
+  const { name } = await findOwnPicture(context, fileId, field)
+  await groups.setAvatar(caller.id, groupId, { url: links.lastingLinkOf({ fileId, name }), fileId })
+  await files.tidy()
+}
 
 export const addChatMembers = defineAction({
   name: 'add_chat_members',

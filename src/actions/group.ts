@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
-import { Bool, Name, Nothing, OptionalName, Uin } from '../schema/common.ts'
+import { Bool, Name, Nothing, OptionalName, Text, Uin } from '../schema/common.ts'
+import { withUploads } from './media.ts'
 
 /** People change groups as often as they may say something; bots as often as their door lets them. */
 function take({ caller, allowances }: Pick<ActionContext, 'caller' | 'allowances'>): void {
@@ -20,6 +21,36 @@ export const setGroupName = defineAction({
   async run({ caller, groups, allowances }, { group_id, new_group_name }) {
     take({ caller, allowances })
     await groups.rename(caller.id, group_id, new_group_name)
+    return {}
+  }
+})
+
+/** The picture is kept as a file of the caller's, which goes with the next picture. */
+export const setGroupAvatar = defineAction({
+  name: 'set_group_avatar',
+  params: Type.Object({ ...group, image_uri: Text }),
+  result: Nothing,
+  async run(context, { group_id, image_uri }) {
+    const { caller, groups, links, files } = context
+    take(context)
+    // Nothing is taken in for who may not know of the group.
+    await groups.get(caller.id, group_id)
+    await withUploads(context, async (keep) => {
+      const { id: fileId, name } = await keep({ uri: image_uri, kind: 'image', field: 'image_uri' })
+      await groups.setAvatar(caller.id, group_id, { url: links.lastingLinkOf({ fileId, name }), fileId })
+    })
+    await files.tidy()
+    return {}
+  }
+})
+
+export const setGroupMemberSpecialTitle = defineAction({
+  name: 'set_group_member_special_title',
+  params: Type.Object({ ...member, special_title: OptionalName(32) }),
+  result: Nothing,
+  async run({ caller, groups, allowances }, { group_id, user_id, special_title }) {
+    take({ caller, allowances })
+    await groups.setTitle(caller.id, group_id, user_id, special_title)
     return {}
   }
 })
@@ -70,12 +101,12 @@ export const setGroupWholeMute = defineAction({
 
 export const kickGroupMember = defineAction({
   name: 'kick_group_member',
-  // `reject_add_request` blocks later requests to join; there are no such requests yet, so there is nothing to block.
   params: Type.Object({ ...member, reject_add_request: Type.Optional(Bool) }),
   result: Nothing,
-  async run({ caller, groups, allowances }, { group_id, user_id }) {
+  async run({ caller, groups, allowances }, { group_id, user_id, reject_add_request = false }) {
     take({ caller, allowances })
-    await groups.kick(caller.id, group_id, user_id)
+    // To take no more requests of somebody is to ban them.
+    await groups.kick(caller.id, group_id, user_id, reject_add_request)
     return {}
   }
 })

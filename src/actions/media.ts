@@ -1,8 +1,16 @@
 import type { ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import { checkKind, guessKind, toFileName } from '../core/files.ts'
-import type { DraftSegment, MediaKind } from '../core/segment.ts'
-import { isMediaSegment, toDraftSegment, toMediaKind, type OutgoingSegment } from '../schema/segment.ts'
+import type { Delivery } from '../core/intake.ts'
+import type { DraftSegment, ForwardedDraft, MediaKind } from '../core/segment.ts'
+import type { StoredFile } from '../core/store.ts'
+import {
+  isMediaSegment,
+  toDraftSegment,
+  toMediaKind,
+  type OutgoingForwardSegment,
+  type OutgoingSegment
+} from '../schema/segment.ts'
 
 /** How a person says which file goes with a message (IM-Suite 2.3). */
 export interface FileChoice {
@@ -68,49 +76,82 @@ function lastOf(path: string): string {
   }
 }
 
-/**
- * What a bot says, with its media kept as files of the bot. `send` does the rest; when it fails, the files go again.
- * Media comes as `base64://…`.
- */
-export async function withMedia<T>(
+/** A picture that the caller has uploaded, by its link; anything else is refused. */
+export async function findOwnPicture(
   { caller, files }: ActionContext,
-  message: readonly OutgoingSegment[],
-  send: (segments: DraftSegment[]) => Promise<T>
+  fileId: number,
+  field: string
+): Promise<StoredFile> {
+  const file = await files.get(caller.id, fileId)
+  if (file.ownerId === caller.id && file.mime.startsWith('image/')) return file
+  throw new ActionError('invalid', `${field}: expected a picture that you have uploaded`, { field })
+}
+
+/** Keeps what an address means as a file of the caller's. */
+export type Take = (delivery: Omit<Delivery, 'ownerId'>) => Promise<StoredFile>
+
+/** Runs `work`, which may take files in; when it fails, they go again. */
+export async function withUploads<T>(
+  { caller, files, intake }: ActionContext,
+  work: (take: Take) => Promise<T>
 ): Promise<T> {
   const kept: number[] = []
-
-  async function toSegment(segment: OutgoingSegment): Promise<DraftSegment> {
-    if (!isMediaSegment(segment)) return toDraftSegment(segment)
-    const kind = toMediaKind(segment)
-    const as = { kind, field: 'message' }
-    const { id } = await files.add({ ownerId: caller.id, bytes: [decodeUri(segment.data.uri)], as })
-    kept.push(id)
-    return { type: 'media', kind, fileId: id }
-  }
-
+  const takeIn = intake.begin()
   try {
-    const segments: DraftSegment[] = []
-    for (const segment of message) segments.push(await toSegment(segment))
-    return await send(segments)
+    return await work(async (delivery) => {
+      const file = await takeIn({ ...delivery, ownerId: caller.id })
+      kept.push(file.id)
+      return file
+    })
   } catch (err) {
-    // What cannot be removed now is the bot's own and harms nobody; why the message failed is what the bot has to hear.
+    // What cannot be removed now is the bot's own and harms nobody; why the work failed is what the bot has to hear.
     for (const id of kept) await files.remove(caller.id, id).catch(() => {})
     throw err
   }
 }
 
-const BASE64 = 'base64://'
+/** What a bot says, with its media kept as files of the bot. `send` does the rest; when it fails, the files go again. */
+export function withMedia<T>(
+  context: ActionContext,
+  message: readonly OutgoingSegment[],
+  send: (segments: DraftSegment[]) => Promise<T>
+): Promise<T> {
+  return withUploads(context, async (take) => send(await toDraftSegments(message, take)))
+}
 
-function decodeUri(uri: string): Uint8Array {
-  const field = 'message'
-  if (!uri.startsWith(BASE64)) {
-    const scheme = /^(\w{1,16}):\/\//.exec(uri)?.[1] ?? 'other'
-    throw new ActionError('invalid', `${field}: ${scheme} addresses of media cannot be used yet, send base64://…`, {
-      field
+async function toDraftSegments(message: readonly OutgoingSegment[], take: Take): Promise<DraftSegment[]> {
+  const segments: DraftSegment[] = []
+  // One after the other: a message of many pictures does not open as many connections.
+  for (const segment of message) segments.push(await toDraft(segment, take))
+  return segments
+}
+
+async function toDraft(segment: OutgoingSegment, take: Take): Promise<DraftSegment> {
+  if (segment.type === 'forward') return toForward(segment, take)
+  if (!isMediaSegment(segment)) return toDraftSegment(segment)
+  const kind = toMediaKind(segment)
+  const { id: fileId } = await take({ uri: segment.data.uri, kind, field: 'message' })
+  const summary = segment.type === 'image' ? segment.data.summary : undefined
+  return { type: 'media', kind, fileId, ...(summary && { summary }) }
+}
+
+async function toForward({ data }: OutgoingForwardSegment, take: Take): Promise<DraftSegment> {
+  const messages: ForwardedDraft[] = []
+  for (const { user_id, sender_name, segments, time } of data.messages) {
+    // What it answered stands in another conversation: the words are worth more than the quote.
+    const said = segments.filter(({ type }) => type !== 'reply')
+    messages.push({
+      accountId: user_id,
+      name: sender_name,
+      time,
+      segments: await toDraftSegments(said, take)
     })
   }
-  const text = uri.slice(BASE64.length)
-  if (!/^[\w+/-]+={0,2}$/.test(text))
-    throw new ActionError('invalid', `${field}: expected base64 after base64://`, { field })
-  return Buffer.from(text, 'base64')
+  return {
+    type: 'forward',
+    messages,
+    title: data.title,
+    preview: data.preview && data.preview.length > 0 ? data.preview : undefined,
+    summary: data.summary
+  }
 }

@@ -5,11 +5,11 @@ import type { Message } from '../core/store.ts'
 import { Int, Nothing, Scene, Text, Uin } from '../schema/common.ts'
 import { toFriendEntity, toGroupEntity, toGroupMemberEntity } from '../schema/entity.ts'
 import { IncomingMessage, toMessageFields } from '../schema/message.ts'
-import { OutgoingSegment, parseResourceId } from '../schema/segment.ts'
+import { IncomingSegment, OutgoingSegment, parseResourceId, toIncomingSegment } from '../schema/segment.ts'
 import { withMedia } from './media.ts'
 
 const Sent = Type.Object({ message_seq: Int, time: Int })
-const Outgoing = Type.Array(OutgoingSegment)
+const Outgoing = Type.Array(OutgoingSegment, { description: 'expected a list of segments' })
 const place = { message_scene: Scene, peer_id: Uin }
 
 export const sendPrivateMessage = defineAction({
@@ -116,6 +116,67 @@ export const getResourceTempUrl = defineAction({
   }
 })
 
+const ForwardedMessages = Type.Array(
+  Type.Object({
+    message_seq: Int,
+    sender_name: Type.String(),
+    avatar_url: Type.String(),
+    time: Int,
+    segments: Type.Array(IncomingSegment)
+  })
+)
+
+/** What was passed on together. */
+export const getForwardedMessages = defineAction({
+  name: 'get_forwarded_messages',
+  params: Type.Object({ forward_id: Text }),
+  result: Type.Object({ messages: ForwardedMessages }),
+  async run(context, { forward_id }) {
+    const messages = await listForwarded(context, forward_id)
+    return { messages: messages.map(({ user_id: _, ...message }) => message) }
+  }
+})
+
+/** The same with who said it, which the draft tells and Milky 1.2 does not. */
+export const getForward = defineAction({
+  name: 'get_forward',
+  params: Type.Object({ forward_id: Text }),
+  result: Type.Object({
+    messages: Type.Array(Type.Composite([Type.Object({ user_id: Uin }), ForwardedMessages.items]))
+  }),
+  async run(context, { forward_id }) {
+    return { messages: await listForwarded(context, forward_id) }
+  }
+})
+
+async function listForwarded({ caller, chats, links }: ActionContext, forwardId: string) {
+  if (!/^[1-9]\d{0,14}$/.test(forwardId))
+    throw new ActionError('not_found', `there is no forward "${forwardId.slice(0, 64)}"`, { field: 'forward_id' })
+  const messages = await chats.getForward(caller.id, Number(forwardId))
+  const view = { urlOf: links.absoluteLinkOf, isPrivate: false }
+  return messages.map(({ accountId, name, avatarUrl, time, seq, segments }) => ({
+    user_id: accountId,
+    message_seq: seq,
+    sender_name: name,
+    avatar_url: avatarUrl,
+    time,
+    segments: segments.map((segment) => toIncomingSegment(segment, view))
+  }))
+}
+
+/** This message and all before it; people see it as a receipt. */
+export const markMessageAsRead = defineAction({
+  name: 'mark_message_as_read',
+  params: Type.Object({ ...place, message_seq: Int }),
+  result: Nothing,
+  async run(context, { message_scene, peer_id, message_seq }) {
+    const { caller, deviceId, receipts, allowances } = context
+    if (caller.kind === 'person') allowances.take('read', caller.id)
+    await receipts.markUpTo(caller.id, await findChat(context, message_scene, peer_id), message_seq, deviceId)
+    return {}
+  }
+})
+
 async function findChat(
   { caller, chats, groups }: ActionContext,
   scene: 'friend' | 'group' | 'temp',
@@ -139,18 +200,20 @@ async function toIncoming(
   messages: readonly Message[]
 ): Promise<IncomingMessage[]> {
   if (scene === 'group') return toGroupMessages(context, peerId, messages)
-  const { caller, store } = context
+  const { caller, store, links } = context
   const peer = (await store.findFriend(caller.id, peerId)) ?? (await store.findAccount(peerId))
   const friend = toFriendEntity(peer ?? { id: peerId, nickname: '', avatarUrl: '' })
-  return messages.map((message) => ({ message_scene: 'friend', ...toMessageFields(message, peerId), friend }))
+  const view = { urlOf: links.absoluteLinkOf, isPrivate: true, quoted: await store.readQuoted(messages) }
+  return messages.map((message) => ({ message_scene: 'friend', ...toMessageFields(message, peerId, view), friend }))
 }
 
 async function toGroupMessages(
-  { caller, groups, store }: ActionContext,
+  { caller, groups, store, links, maxMembers, now }: ActionContext,
   groupId: number,
   messages: readonly Message[]
 ): Promise<IncomingMessage[]> {
-  const group = toGroupEntity(await groups.get(caller.id, groupId))
+  const group = toGroupEntity(await groups.get(caller.id, groupId), maxMembers)
+  const view = { urlOf: links.absoluteLinkOf, isPrivate: false, quoted: await store.readQuoted(messages) }
   return Promise.all(
     messages.map(async (message) => {
       const member = await store.findMember(groupId, message.senderId)
@@ -167,9 +230,10 @@ async function toGroupMessages(
       } as const
       const group_member = toGroupMemberEntity(
         groupId,
-        member ?? { ...gone, nickname: (await store.findAccount(message.senderId))?.nickname ?? '' }
+        member ?? { ...gone, nickname: (await store.findAccount(message.senderId))?.nickname ?? '' },
+        now()
       )
-      return { message_scene: 'group' as const, ...toMessageFields(message, groupId), group, group_member }
+      return { message_scene: 'group' as const, ...toMessageFields(message, groupId, view), group, group_member }
     })
   )
 }

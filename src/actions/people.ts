@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import { Bool, Name, Nothing, OptionalName, Text, Uin } from '../schema/common.ts'
+import { findOwnPicture } from './media.ts'
 
 // What people show of themselves, and whom they know (IM-Suite 1.5). Milky has no words for it.
 
@@ -19,43 +20,45 @@ export const setOwnProfile = defineAction({
   }),
   result: Nothing,
   async run(context, { nickname, bio, avatar_url }) {
-    const { caller, directory, allowances } = context
+    const { caller, directory, files, allowances } = context
     const name = nickname?.trim()
     if (name === '') throw new ActionError('invalid', 'nickname: expected a name', { field: 'nickname' })
     allowances.take('send', caller.id)
     const avatarUrl = avatar_url === undefined ? undefined : await toAvatar(context, avatar_url.trim())
     await directory.update(caller.id, { nickname: name, bio: bio?.trim(), avatarUrl })
+    if (avatarUrl !== undefined) await files.tidy()
     return {}
   }
 })
 
 /** A picture of the caller's own that lies here gets an address that lasts; one elsewhere must be safe to load. */
-async function toAvatar({ caller, files, links }: ActionContext, url: string): Promise<string> {
+async function toAvatar(context: ActionContext, url: string): Promise<string> {
+  const { caller, links } = context
   if (url === '' || url === caller.avatarUrl) return url
-  const refused = (what: string): ActionError =>
-    new ActionError('invalid', `avatar_url: expected ${what}`, { field: 'avatar_url' })
+  const field = 'avatar_url'
   const fileId = links.findFileId(url)
   if (fileId !== undefined) {
-    const { name, mime, ownerId } = await files.get(caller.id, fileId)
-    if (ownerId !== caller.id || !mime.startsWith('image/')) throw refused('a picture that you have uploaded')
+    const { name } = await findOwnPicture(context, fileId, field)
     return links.lastingLinkOf({ fileId, name })
   }
   const elsewhere = URL.parse(url)
-  if (elsewhere?.protocol !== 'https:') throw refused('an https address or one of your uploads')
+  if (elsewhere?.protocol !== 'https:')
+    throw new ActionError('invalid', `${field}: expected an https address or one of your uploads`, { field })
   return elsewhere.href
 }
 
-/** IM-Suite 1.5 `POST /api/contacts`: whom it is about is told in one of three ways. */
+/** IM-Suite 1.5 `POST /api/contacts`: whom it is about is told in one of three ways. A bot is told the comment. */
 export const addContact = defineAction({
   name: 'add_contact',
   params: Type.Object({
     user_id: Type.Optional(Uin),
     phone: Type.Optional(Text),
     username: Type.Optional(Text),
-    remark: Type.Optional(OptionalName(64))
+    remark: Type.Optional(OptionalName(64)),
+    comment: Type.Optional(Type.String({ maxLength: 500, description: 'expected at most 500 characters' }))
   }),
   result: Type.Object({ user_id: Uin, is_new: Bool }),
-  async run({ caller, contacts, directory, allowances }, { user_id, phone, username, remark }) {
+  async run({ caller, contacts, directory, allowances }, { user_id, phone, username, remark, comment }) {
     allowances.take('send', caller.id)
     if (user_id === undefined && phone === undefined && username === undefined)
       throw new ActionError('invalid', 'user_id: expected a user_id, a phone number or a username', {
@@ -63,7 +66,7 @@ export const addContact = defineAction({
       })
     if (user_id === undefined) allowances.take('search', caller.id)
     const id = user_id ?? (await directory.find({ phone, username })).id
-    const { isNew } = await contacts.add(caller, id, remark)
+    const { isNew } = await contacts.add(caller, id, { remark, comment: comment?.trim() })
     return { user_id: id, is_new: isNew }
   }
 })

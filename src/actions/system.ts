@@ -44,8 +44,8 @@ export const getGroupList = defineAction({
   name: 'get_group_list',
   params: Type.Object(noCache),
   result: Type.Object({ groups: Type.Array(GroupEntity) }),
-  async run({ caller, groups }) {
-    return { groups: (await groups.list(caller.id)).map(toGroupEntity) }
+  async run({ caller, groups, maxMembers }) {
+    return { groups: (await groups.list(caller.id)).map((group) => toGroupEntity(group, maxMembers)) }
   }
 })
 
@@ -53,8 +53,8 @@ export const getGroupInfo = defineAction({
   name: 'get_group_info',
   params: Type.Object({ group_id: Uin, ...noCache }),
   result: Type.Object({ group: GroupEntity }),
-  async run({ caller, groups }, { group_id }) {
-    return { group: toGroupEntity(await groups.get(caller.id, group_id)) }
+  async run({ caller, groups, maxMembers }, { group_id }) {
+    return { group: toGroupEntity(await groups.get(caller.id, group_id), maxMembers) }
   }
 })
 
@@ -62,9 +62,9 @@ export const getGroupMemberList = defineAction({
   name: 'get_group_member_list',
   params: Type.Object({ group_id: Uin, ...noCache }),
   result: Type.Object({ members: Type.Array(GroupMemberEntity) }),
-  async run({ caller, groups }, { group_id }) {
+  async run({ caller, groups, now }, { group_id }) {
     const members = await groups.listMembers(caller.id, group_id)
-    return { members: members.map((member) => toGroupMemberEntity(group_id, member)) }
+    return { members: members.map((member) => toGroupMemberEntity(group_id, member, now())) }
   }
 })
 
@@ -72,7 +72,7 @@ export const getGroupMemberInfo = defineAction({
   name: 'get_group_member_info',
   params: Type.Object({ group_id: Uin, user_id: Uin, ...noCache }),
   result: Type.Object({ member: GroupMemberEntity }),
-  async run({ caller, groups }, { group_id, user_id }) {
-    return { member: toGroupMemberEntity(group_id, await groups.getMember(caller.id, group_id, user_id)) }
+  async run({ caller, groups, now }, { group_id, user_id }) {
+    return { member: toGroupMemberEntity(group_id, await groups.getMember(caller.id, group_id, user_id), now()) }
   }
 })

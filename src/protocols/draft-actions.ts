@@ -1,49 +1,30 @@
-import { Type, type Static, type TObject } from '@sinclair/typebox'
+import { Type } from '@sinclair/typebox'
 import type { FriendEntity, GroupEntity, GroupMemberEntity } from '../schema/entity.ts'
 import type { IncomingMessage } from '../schema/message.ts'
-import type { OutgoingSegment } from '../schema/segment.ts'
 import { ActionError } from '../core/errors.ts'
-import { Bool, Int, Name, OptionalName, Uin } from '../schema/common.ts'
+import { Bool, Int, Uin } from '../schema/common.ts'
+import { Id, draft, group, member, same, type Call, type DraftAction } from './draft-action.ts'
+import { draftFileActions } from './draft-file.ts'
+import { draftFriendActions, draftFriendExtensions } from './draft-friend.ts'
+import { draftGroupActions, draftGroupExtensions } from './draft-group.ts'
+import { draftNoteActions } from './draft-notes.ts'
 import {
   DraftOutgoingSegment,
   parseMessageId,
+  toDraftForwarded,
   toDraftFriend,
   toDraftGroup,
   toDraftMember,
   toDraftMessage,
   toMessageId,
   toOutgoingSegment,
+  type ForwardedShape,
   type MessageAddress,
   type Scene
 } from './draft-shapes.ts'
 
-/** One action of the draft: what it takes, and which action of Milky 1.2 with which parameters it means. */
-export interface DraftAction {
-  readonly name: string
-  readonly params: TObject
-  readonly toCall: (params: never) => Call
-}
-
-export interface Call {
-  readonly action: string
-  readonly params: object
-  /** The answer in the draft's words; absent when it is the same. */
-  readonly toData?: ((data: never) => object) | undefined
-}
-
-function draft<P extends TObject>(name: string, params: P, toCall: (params: Static<P>) => Call): DraftAction {
-  return { name, params, toCall }
-}
-
-/** For actions that differ in nothing, or in the answer only. */
-function same<P extends TObject>(name: string, params: P, toData?: (data: never) => object): DraftAction {
-  return draft(name, params, (given) => ({ action: name, params: given, toData }))
-}
-
 const noCache = { no_cache: Type.Optional(Bool) }
-const group = { group_id: Uin }
-const member = { ...group, user_id: Uin }
-const Message = Type.Array(DraftOutgoingSegment)
+const Message = Type.Array(DraftOutgoingSegment, { description: 'expected a list of segments' })
 const MessageId = Type.String({ description: 'expected a message_id string' })
 const history = { start_message_id: Type.Optional(MessageId), limit: Type.Optional(Int) }
 
@@ -57,10 +38,12 @@ export const draftExtensions: readonly DraftAction[] = [
         throw new ActionError('invalid', 'user_id: expected the id of an account, or a group_id', { field: 'user_id' })
       return { action: 'set_typing', params }
     }
-  )
+  ),
+  ...draftGroupExtensions,
+  ...draftFriendExtensions
 ]
 
-/** The draft's chapters "system", "message" and "group" (contract 1.6), as far as they work. */
+/** Everything that the draft names (contract 1.6). */
 export const draftActions: readonly DraftAction[] = [
   same('get_login_info', Type.Object({})),
   same('get_friend_list', Type.Object(noCache), ({ friends }: { friends: FriendEntity[] }) => ({
@@ -109,26 +92,22 @@ export const draftActions: readonly DraftAction[] = [
     readHistory('group', group_id, page)
   ),
   same('get_resource_temp_url', Type.Object({ resource_id: Type.String({ description: 'expected a string' }) })),
+  draft('get_forwarded_messages', Type.Object({ forward_id: Id }), ({ forward_id }) => ({
+    action: 'get_forward',
+    params: { forward_id },
+    toData: ({ messages }: { messages: ForwardedShape[] }) => ({
+      messages: messages.map((message) => toDraftForwarded(forward_id, message))
+    })
+  })),
   draft('recall_message', Type.Object({ message_id: MessageId }), ({ message_id }) => {
     const { scene, peerId, seq } = mustParse(message_id)
     if (scene === 'group') return { action: 'recall_group_message', params: { group_id: peerId, message_seq: seq } }
     return { action: 'recall_private_message', params: { user_id: peerId, message_seq: seq } }
   }),
-
-  draft('set_group_name', Type.Object({ ...group, name: Name(64) }), ({ group_id, name }) => ({
-    action: 'set_group_name',
-    params: { group_id, new_group_name: name }
-  })),
-  same('set_group_member_card', Type.Object({ ...member, card: OptionalName(64) })),
-  same('set_group_member_admin', Type.Object({ ...member, is_set: Type.Optional(Bool) })),
-  same('set_group_member_mute', Type.Object({ ...member, duration: Type.Optional(Int) })),
-  same('set_group_whole_mute', Type.Object({ ...group, is_mute: Type.Optional(Bool) })),
-  draft('kick_group_member', Type.Object({ ...member, reject_add_request: Type.Optional(Bool) }), (params) => ({
-    action: 'kick_group_member',
-    // The draft's default is the opposite of today's (contract 1.11).
-    params: { reject_add_request: true, ...params }
-  })),
-  same('quit_group', Type.Object(group))
+  ...draftGroupActions,
+  ...draftFriendActions,
+  ...draftFileActions,
+  ...draftNoteActions
 ]
 
 function send(
@@ -140,7 +119,7 @@ function send(
 ): Call {
   return {
     action,
-    params: { ...target, message: message.map((segment) => mustBeHere(toOutgoingSegment(segment, scene, peerId))) },
+    params: { ...target, message: message.map((segment) => toOutgoingSegment(segment, scene, peerId)) },
     toData: ({ message_seq, time }: { message_seq: number; time: number }) => ({
       message_id: toMessageId({ scene, peerId, seq: message_seq }),
       time
@@ -182,10 +161,4 @@ function mustParse(messageId: string): MessageAddress {
 
 function unknownMessage(messageId: string): ActionError {
   return new ActionError('not_found', `there is no message "${messageId.slice(0, 64)}"`, { field: 'message_id' })
-}
-
-function mustBeHere(segment: OutgoingSegment | undefined): OutgoingSegment {
-  if (!segment)
-    throw new ActionError('not_found', 'the message to reply to is not in this conversation', { field: 'message' })
-  return segment
 }

@@ -81,6 +81,8 @@ export function extend(frame: string, x: object): string {
 }
 
 function toExtension(event: GatewayEvent, viewerId: number): object {
+  // Positions are for chats, so that a reader sees what is missing; the rest has none.
+  if (event.chat.kind === 'inbox') return {}
   const message = event.kind === 'message.created' || event.kind === 'message.edited' ? event.data.message : undefined
   const seq = message?.seq ?? (event.kind === 'message.recalled' ? event.data.seq : undefined)
   return {
@@ -115,7 +117,17 @@ const createEventEncoder = (linkOf: LinkOf): ((event: GatewayEvent, viewerId: nu
     'admin.changed': null,
     'owner.changed': null,
     'group.renamed': null,
-    'group.muted': null
+    'group.muted': null,
+    'chat.nudged': null,
+    'reaction.changed': null,
+    'essence.changed': null,
+    'file.uploaded': null,
+    'friend.requested': null,
+    'group.requested': null,
+    'group.invite_requested': null,
+    'group.invited': null,
+    'pin.changed': null,
+    'account.disabled': null
   })
 
 function toEditedMessage({ message }: EventOf<'message.edited'>['data'], linkOf: LinkOf) {
@@ -186,7 +198,74 @@ const encodeMembership = encodeWith<string>({
       'chat.updated',
       { chat: toChat(chat, viewerId), operator_id: data.operatorId, is_muted: data.isMute },
       time
-    )
+    ),
+  'chat.nudged': ({ chat, time, data }) =>
+    encodeFrame('chat.nudge', { chat_id: chat.id, from_user: data.senderId, to_user: data.receiverId }, time),
+  'reaction.changed': ({ chat, time, data }) =>
+    encodeFrame(
+      'message.reaction',
+      {
+        message_id: data.messageId,
+        chat_id: chat.id,
+        user_id: data.accountId,
+        reaction: data.reaction,
+        reaction_type: data.type,
+        is_add: data.isAdd
+      },
+      time
+    ),
+  'essence.changed': ({ chat, time, data }) =>
+    encodeFrame(
+      'message.essence',
+      { message_id: data.messageId, chat_id: chat.id, operator_id: data.operatorId, is_set: data.isSet },
+      time
+    ),
+  // It follows the message that shows the file; only the file's place in the group is new.
+  'file.uploaded': ({ chat, time, data }) =>
+    encodeFrame(
+      'chat.file',
+      {
+        chat_id: chat.id,
+        user_id: data.accountId,
+        file_id: data.fileId,
+        file_name: data.name,
+        file_size: data.size
+      },
+      time
+    ),
+  'friend.requested': ({ time, data }) =>
+    encodeFrame('contact.request', { from_user: data.initiatorId, comment: data.comment }, time),
+  'group.requested': ({ time, data }) =>
+    encodeFrame(
+      'chat.request',
+      { request_id: data.requestSeq, chat_id: data.groupId, user_id: data.initiatorId, comment: data.comment },
+      time
+    ),
+  'group.invite_requested': ({ time, data }) =>
+    encodeFrame(
+      'chat.request',
+      {
+        request_id: data.requestSeq,
+        chat_id: data.groupId,
+        user_id: data.targetId,
+        inviter_id: data.initiatorId,
+        comment: ''
+      },
+      time
+    ),
+  'group.invited': ({ time, data }) =>
+    encodeFrame(
+      'chat.invitation',
+      { request_id: data.requestSeq, chat_id: data.groupId, inviter_id: data.initiatorId },
+      time
+    ),
+  'pin.changed': ({ time, data }) =>
+    encodeFrame(
+      'chat.pinned',
+      { peer_type: data.scene === 'group' ? 'group' : 'user', peer_id: data.peerId, is_pinned: data.isPinned },
+      time
+    ),
+  'account.disabled': null
 })
 
 const toParties = ({ callId, fromId, toId }: CallParties) => ({ call_id: callId, from_user: fromId, to_user: toId })

@@ -2,7 +2,7 @@ import type { ChatRef } from '../core/event.ts'
 import type { ShownMessage } from '../core/history.ts'
 import type { LinkOf } from '../core/links.ts'
 import type { ChatDetail } from '../core/people-store.ts'
-import { toPlainText } from '../core/segment.ts'
+import { toPlainText, type ForwardSegment, type ForwardedMessage } from '../core/segment.ts'
 import type { ChatSummary, Revision } from '../core/store.ts'
 import { toChat, toMessage, toTimestamp, toUser } from './imsuite.ts'
 
@@ -28,19 +28,41 @@ export function toRevision({ rev, segments, time }: Revision) {
   return { rev, content: toPlainText(segments), created_at: toTimestamp(time) }
 }
 
+/** What was passed on together. Forwards within it are told with their words only. */
+export function toForward(
+  { forwardId, title, summary }: ForwardSegment,
+  messages: readonly ForwardedMessage[],
+  linkOf: LinkOf
+) {
+  return {
+    id: forwardId,
+    title,
+    summary,
+    messages: messages.map(({ accountId, name, avatarUrl, time, segments }) => {
+      const file = segments.find((segment) => segment.type === 'media')?.file
+      return {
+        sender: { id: accountId, nickname: name, avatar_url: avatarUrl },
+        content: toPlainText(segments),
+        ...(file && { file_url: linkOf(file), file_name: file.name, mime_type: file.mime, file_size: file.size }),
+        created_at: toTimestamp(time)
+      }
+    })
+  }
+}
+
 /** A chat in a list. `lastMessage` is absent when nothing was said, or nothing is left of it. */
 export function toListedChat(
-  { chat, unreadCount, createdAt, updatedAt }: ChatSummary,
+  { chat, unreadCount, isPinned, createdAt, updatedAt }: ChatSummary,
   viewerId: number,
   lastMessage: object | undefined
 ) {
   const peer = peerOf(chat, viewerId)
   return {
     ...toChat(chat, viewerId),
-    avatar_url: peer?.avatarUrl ?? '',
+    avatar_url: (chat.kind === 'group' ? chat.avatarUrl : peer?.avatarUrl) ?? '',
     ...(peer && { peer: toUser(peer) }),
     unread_count: unreadCount,
-    is_pinned: false,
+    is_pinned: isPinned,
     last_message: lastMessage ?? null,
     created_at: toTimestamp(createdAt),
     updated_at: toTimestamp(updatedAt)
@@ -62,7 +84,7 @@ export function toChatDetail(detail: ChatDetail, viewerId: number, lastMessage: 
 
 /** A chat as the dialog list of contract 1.5 has it; times there are Unix seconds. */
 export function toDialog(
-  { chat, lastMessage, unreadCount, updatedAt }: ChatSummary,
+  { chat, lastMessage, unreadCount, isPinned, updatedAt }: ChatSummary,
   viewerId: number,
   isMuted: boolean
 ) {
@@ -73,7 +95,7 @@ export function toDialog(
     chat_id: chat.id,
     top_message_id: lastMessage?.id ?? 0,
     unread_count: unreadCount,
-    pinned: false,
+    pinned: isPinned,
     muted: isMuted,
     last_message_date: lastMessage?.time ?? updatedAt
   }

@@ -1,7 +1,9 @@
 import type { ShownAccount } from '../core/directory.ts'
+import type { AccountRef, ChatRef } from '../core/event.ts'
+import type { GroupRequest } from '../core/group-request-store.ts'
 import type { Ban, Blocked, Contact } from '../core/people-store.ts'
 import type { Member } from '../core/store.ts'
-import { toTimestamp, toUser } from './imsuite.ts'
+import { toChat, toTimestamp, toUser } from './imsuite.ts'
 
 // Accounts, contacts and members in the REST answers of people (IM-Suite contract 1.5).
 
@@ -48,6 +50,34 @@ export function toBlocked({ createdAt, ...account }: Blocked) {
 
 export function toBan({ operatorId, createdAt, ...account }: Ban) {
   return { user_id: account.id, ...toUser(account), banned_by: operatorId, created_at: toTimestamp(createdAt) }
+}
+
+/** Somebody who wants to come into a group, or whom a member wants there: `inviter` is absent for the former. */
+export function toRequest(request: GroupRequest, user: AccountRef, inviter: AccountRef | undefined) {
+  return {
+    id: request.seq,
+    request_id: request.seq,
+    chat_id: request.groupId,
+    user_id: request.targetId,
+    user: toUser(user),
+    ...(inviter && { inviter_id: inviter.id, inviter: toUser(inviter) }),
+    comment: request.comment,
+    state: request.state,
+    ...(request.operatorId !== undefined && { answered_by: request.operatorId }),
+    created_at: toTimestamp(request.createdAt)
+  }
+}
+
+export function toInvitation(request: GroupRequest, chat: ChatRef, inviter: AccountRef, viewerId: number) {
+  return {
+    id: request.seq,
+    request_id: request.seq,
+    chat_id: chat.id,
+    chat: toChat(chat, viewerId),
+    inviter_id: inviter.id,
+    inviter: toUser(inviter),
+    created_at: toTimestamp(request.createdAt)
+  }
 }
 
 /** `now` in Unix seconds. */

@@ -2,7 +2,7 @@ import { ActionError, type Reason } from '../core/errors.ts'
 import type { AccountRef, ChatRef, Message } from '../core/event.ts'
 import type { LinkOf } from '../core/links.ts'
 import { toPlainText, type MediaFile } from '../core/segment.ts'
-import { explain } from './imsuite-words.ts'
+import { explain } from './words.ts'
 import { parseObject } from './json.ts'
 
 // IM-Suite, base profile (contract 2.0): every frame is {type, payload, timestamp} with exactly the document's keys.

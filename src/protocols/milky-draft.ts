@@ -3,11 +3,12 @@ import { toOutcome, type Dispatcher, type DispatcherOptions } from '../core/disp
 import { ActionError, type Reason } from '../core/errors.ts'
 import type { ChatRef, EventKind, EventOf, GatewayEvent } from '../core/event.ts'
 import { compileParams } from '../core/validate.ts'
-import { toIncomingSegment } from '../schema/segment.ts'
-import { encodeWith, type CallCodec, type Codec, type Inbound } from './codec.ts'
-import { draftActions, draftExtensions, type Call } from './draft-actions.ts'
-import { addressOf, toDraftIncomingSegment, toMessageId } from './draft-shapes.ts'
-import { keepExact, parseObject } from './json.ts'
+import { decodeCall, encodeAnswer } from './call-frame.ts'
+import { encodeWith, type CallCodec, type Codec } from './codec.ts'
+import type { Call } from './draft-action.ts'
+import { draftActions, draftExtensions } from './draft-actions.ts'
+import { addressOf, toDraftIncomingSegments, toMessageId, toRequestId } from './draft-shapes.ts'
+import { explain } from './words.ts'
 
 /** The draft leaves the numbers to the server; it shows -100 for "no such friend", the rest is ours (contract 1.1, 1.5). */
 const RETCODES: { readonly [R in Reason]: number } = {
@@ -59,17 +60,18 @@ export function createDraftDispatcher(
   }
 }
 
-/** The envelope of every answer (draft "HTTP Server"): the body over HTTP, the inner `data` on a socket. */
-export function toDraftEnvelope(outcome: Outcome): object {
+/** The envelope of every answer (draft "HTTP Server"), in the language that the caller prefers: the body over HTTP, the inner `data` on a socket. */
+export function toDraftEnvelope(outcome: Outcome, acceptLanguage?: string): object {
   if (outcome.ok) return { status: 'ok', retcode: 0, data: outcome.data }
-  return { status: 'failed', retcode: RETCODES[outcome.error.reason], message: outcome.error.message }
+  const { error } = outcome
+  return { status: 'failed', retcode: RETCODES[error.reason], message: explain(error, acceptLanguage) }
 }
 
 /** The bare event, as a webhook receives it (draft "WebHook"). */
 export const draftWebhookCodec: Codec & { readonly eventType: (event: GatewayEvent) => string | undefined } = {
   name: 'milky-draft-webhook',
   encodeEvent: createEventEncoder(),
-  eventType: (event) => EVENT_TYPES[event.kind]
+  eventType
 }
 
 /** Calls and events on one socket (draft "WebSocket"). */
@@ -81,37 +83,14 @@ export function createDraftSocketCodec(): CallCodec {
       const body = encode(event, viewerId)
       return body && `{"post_type":"event","self_id":${viewerId},"data":${body}}`
     },
-    decode,
-    encodeReply
-  }
-}
-
-function decode(text: string): Inbound {
-  let echo: unknown
-  try {
-    const frame = parseObject(text)
-    echo = keepExact(text, 'echo', frame.echo)
-    if (typeof frame.action !== 'string')
-      throw new ActionError('invalid', 'action: expected the name of an action', { field: 'action' })
-    return { kind: 'call', action: frame.action, params: frame.params, echo }
-  } catch (err) {
-    return { kind: 'refused', outcome: { ok: false, error: err as ActionError }, echo }
-  }
-}
-
-function encodeReply(echo: unknown, outcome: Outcome, selfId: number): string {
-  // A key whose value is undefined is left out: no echo is returned where none was given.
-  const reply = (data: object): string => JSON.stringify({ post_type: 'action_response', self_id: selfId, data })
-  try {
-    return reply({ ...toDraftEnvelope(outcome), echo })
-  } catch {
-    // JSON.parse takes more levels than JSON.stringify can give back.
-    return reply(
-      toDraftEnvelope({
-        ok: false,
-        error: new ActionError('invalid', 'echo: it is nested too deeply', { field: 'echo' })
-      })
-    )
+    decode: decodeCall,
+    encodeReply: (echo, outcome, selfId) =>
+      encodeAnswer(
+        echo,
+        outcome,
+        (answer) => toDraftEnvelope(answer),
+        (data) => ({ post_type: 'action_response', self_id: selfId, data })
+      )
   }
 }
 
@@ -122,8 +101,8 @@ function createEventEncoder(): (event: GatewayEvent, viewerId: number) => string
 
   return (event, viewerId) => {
     if (event === lastEvent && event.chat.kind === 'group') return lastBody
-    const type = EVENT_TYPES[event.kind]
-    const data = toEventData(event, viewerId)
+    const type = eventType(event)
+    const data = type && toEventData(event, viewerId)
     lastEvent = event
     lastBody = type && data && `{"time":${event.time},"event_type":"${type}","data":${JSON.stringify(data)}}`
     return lastBody
@@ -131,24 +110,44 @@ function createEventEncoder(): (event: GatewayEvent, viewerId: number) => string
 }
 
 /** What the draft calls each kind of event (contract 1.8); undefined where it has no word for it. */
-export const EVENT_TYPES: { readonly [K in EventKind]: string | undefined } = {
-  'message.created': 'message_receive',
-  // The draft has no word for it: a bot that asks again sees the message as it is now.
-  'message.edited': undefined,
-  'message.recalled': 'message_recall',
-  'member.joined': 'group_member_increase',
-  'member.left': 'group_member_decrease',
-  'member.muted': 'group_mute',
-  'admin.changed': 'group_admin_change',
-  // The draft has no word for it: a bot that asks again sees who owns the group.
-  'owner.changed': undefined,
-  'group.renamed': 'group_name_change',
-  'group.muted': 'group_whole_mute'
+function eventType({ kind, chat }: GatewayEvent): string | undefined {
+  // People react in private chats too; there is a word for it in groups only.
+  if (kind === 'reaction.changed' && chat.kind !== 'group') return undefined
+  // These two have a word for each kind of chat.
+  if (kind === 'chat.nudged') return chat.kind === 'group' ? 'group_poke' : 'friend_poke'
+  if (kind === 'file.uploaded') return chat.kind === 'group' ? 'group_file_upload' : 'friend_file_upload'
+  return EVENT_TYPES[kind]
 }
 
-const toEventData = encodeWith<object>({
+export const EVENT_TYPES: { readonly [K in Exclude<EventKind, 'chat.nudged' | 'file.uploaded'>]: string | undefined } =
+  {
+    'message.created': 'message_receive',
+    // The draft has no word for these: a bot that asks again sees what is true now.
+    'message.edited': undefined,
+    'owner.changed': undefined,
+    'pin.changed': undefined,
+    'account.disabled': undefined,
+    'message.recalled': 'message_recall',
+    'member.joined': 'group_member_increase',
+    'member.left': 'group_member_decrease',
+    'member.muted': 'group_mute',
+    'admin.changed': 'group_admin_change',
+    'group.renamed': 'group_name_change',
+    'group.muted': 'group_whole_mute',
+    'reaction.changed': 'group_message_reaction',
+    'essence.changed': 'group_essence_message_change',
+    'friend.requested': 'friend_request',
+    'group.requested': 'group_join_request',
+    'group.invite_requested': 'group_invited_join_request',
+    'group.invited': 'group_invitation_request'
+  }
+
+const toEventData = encodeWith<object | undefined>({
   'message.created': toMessage,
   'message.edited': null,
+  'owner.changed': null,
+  'pin.changed': null,
+  'account.disabled': null,
   'message.recalled': ({ chat, data }, viewerId) => ({
     message_id: toMessageId({ ...addressOf(chat, viewerId), seq: data.seq }),
     operator_id: data.operatorId
@@ -158,22 +157,72 @@ const toEventData = encodeWith<object>({
   'member.left': ({ chat, data }) => inGroup(chat, { user_id: data.accountId, operator_id: data.operatorId }),
   'member.muted': ({ chat, data }) => inGroup(chat, { user_id: data.accountId, duration: data.durationS }),
   'admin.changed': ({ chat, data }) => inGroup(chat, { user_id: data.accountId, is_set: data.isSet }),
-  'owner.changed': null,
   'group.renamed': ({ chat, data }) => inGroup(chat, { name: data.name, operator_id: data.operatorId }),
-  'group.muted': ({ chat, data }) => inGroup(chat, { operator_id: data.operatorId, is_mute: data.isMute })
+  'group.muted': ({ chat, data }) => inGroup(chat, { operator_id: data.operatorId, is_mute: data.isMute }),
+  'chat.nudged': ({ chat, data: { senderId, receiverId } }, viewerId) =>
+    chat.kind === 'group'
+      ? inGroup(chat, { sender_id: senderId, receiver_id: receiverId })
+      : {
+          user_id: addressOf(chat, viewerId).peerId,
+          is_self_send: senderId === viewerId,
+          is_self_receive: receiverId === viewerId
+        },
+  'reaction.changed': ({ chat, data }) =>
+    inGroup(chat, {
+      user_id: data.accountId,
+      message_id: toMessageId({ scene: 'group', peerId: chat.id, seq: data.seq }),
+      face_id: data.reaction,
+      is_add: data.isAdd
+    }),
+  'essence.changed': ({ chat, data }) =>
+    inGroup(chat, {
+      message_id: toMessageId({ scene: 'group', peerId: chat.id, seq: data.seq }),
+      is_set: data.isSet
+    }),
+  'file.uploaded': ({ chat, data }, viewerId) => {
+    const file = { file_id: String(data.fileId), file_name: data.name, file_size: data.size }
+    if (chat.kind === 'group') return inGroup(chat, { user_id: data.accountId, ...file })
+    return { user_id: addressOf(chat, viewerId).peerId, ...file, is_self: data.accountId === viewerId }
+  },
+  'friend.requested': ({ data }) => ({
+    request_id: toRequestId({ kind: 'Friend', initiatorId: data.initiatorId }),
+    operator_id: data.initiatorId,
+    comment: data.comment,
+    via: data.via
+  }),
+  'group.requested': ({ data: { groupId, requestSeq, initiatorId, comment } }) => ({
+    request_id: toRequestId({ kind: 'Join', groupId, seq: requestSeq }),
+    operator_id: initiatorId,
+    group_id: groupId,
+    comment
+  }),
+  'group.invite_requested': ({ data: { groupId, requestSeq, initiatorId, targetId } }) => ({
+    request_id: toRequestId({ kind: 'InvitedJoin', groupId, seq: requestSeq }),
+    operator_id: initiatorId,
+    group_id: groupId,
+    invitee_id: targetId
+  }),
+  'group.invited': ({ data: { groupId, requestSeq, initiatorId } }) => ({
+    request_id: toRequestId({ kind: 'Invitation', groupId, seq: requestSeq }),
+    operator_id: initiatorId,
+    group_id: groupId
+  })
 })
 
 function inGroup(chat: ChatRef, data: object): object {
   return { group_id: chat.id, ...data }
 }
 
-function toMessage({ chat, data: { message } }: EventOf<'message.created'>, viewerId: number): object {
+/** Undefined for a message of files alone: the draft tells of a file by `friend_file_upload` and `group_file_upload`. */
+function toMessage({ chat, data: { message } }: EventOf<'message.created'>, viewerId: number): object | undefined {
   const address = addressOf(chat, viewerId)
+  const segments = toDraftIncomingSegments(message.segments, address)
+  if (segments.length === 0) return undefined
   return {
     message_id: toMessageId({ ...address, seq: message.seq }),
     time: message.time,
     user_id: message.senderId,
-    segments: message.segments.map((segment) => toDraftIncomingSegment(toIncomingSegment(segment), address)),
+    segments,
     ...(chat.kind === 'group' ? { message_type: 'group', group_id: chat.id } : { message_type: 'private' })
   }
 }

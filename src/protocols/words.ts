@@ -45,13 +45,17 @@ const REFUSALS: { readonly [R in Reason]: string } = {
 
 /** The sentence of an error in the language that somebody prefers; English unless it is Chinese. */
 export function explain({ reason, message }: ActionError, acceptLanguage: string | undefined): string {
-  const prefersChinese = weightOf('zh', acceptLanguage ?? '') > weightOf('en', acceptLanguage ?? '')
-  return prefersChinese ? `${REFUSALS[reason]}（${message}）` : message
+  return prefersChinese(acceptLanguage) ? `${REFUSALS[reason]}（${message}）` : message
 }
 
 /** Whether English comes before Chinese among the languages that somebody reads (RFC 9110 §12.5.4). */
 export function prefersEnglish(acceptLanguage = ''): boolean {
   return weightOf('en', acceptLanguage) > weightOf('zh', acceptLanguage)
+}
+
+/** The other way round: neither is preferred by who says nothing. */
+export function prefersChinese(acceptLanguage = ''): boolean {
+  return weightOf('zh', acceptLanguage) > weightOf('en', acceptLanguage)
 }
 
 /** From 0, not at all, to 1; of languages that are equally liked the first counts more. */
