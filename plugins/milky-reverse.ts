@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { WebSocket } from 'ws'
 import { maskUrl, type BotConfig, type Limits, type ReverseConfig } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
+import { CLOSE } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { createCursor, cursorName } from '../src/net/cursor.ts'
 import { startDialer } from '../src/net/dialer.ts'
@@ -10,6 +11,7 @@ import { createFollower, type Follower } from '../src/net/follower.ts'
 import { createFrame } from '../src/net/frame.ts'
 import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
+import { createMilkySocketCodec } from '../src/protocols/milky-socket.ts'
 import { createId } from '../src/secrets.ts'
 
 export interface MilkyReverseOptions {
@@ -25,9 +27,10 @@ const CONFIRM_MS = 200
 const FINISH_MS = 3000
 
 /**
- * Reverse WebSocket (contract 1.4): we dial, then everything is as on the server side. The draft has no acknowledgement,
- * but RFC 6455 makes every peer return a ping's payload: pings carry our place in the log, a pong confirms it, and after
- * a cut the events behind the last confirmed place are sent again.
+ * Reverse WebSocket (contract 1.4): we dial, then everything is as on the server side. Milky 1.2 has no such thing; where
+ * its format is wanted, its events and calls travel the same way. There is no acknowledgement, but RFC 6455 makes every
+ * peer return a ping's payload: pings carry our place in the log, a pong confirms it, and after a cut the events behind
+ * the last confirmed place are sent again.
  */
 export async function milkyReverse(
   app: FastifyInstance,
@@ -35,7 +38,10 @@ export async function milkyReverse(
 ): Promise<void> {
   const { store, hub } = gateway
   const log = gateway.log.child({ door: 'reverse-ws', bot: bot.id, url: maskUrl(target.url) })
-  const codec = createDraftSocketCodec()
+  const [codec, dispatcher] =
+    target.format === 'v1'
+      ? [createMilkySocketCodec(gateway.links.absoluteLinkOf, limits.group_members), gateway.milky]
+      : [createDraftSocketCodec(), gateway.draft]
   const name = cursorName('reverse', bot.id, target.url)
   const cursor = createCursor((eventId) => store.saveCursor(name, eventId), gateway.onError)
   let confirmed = await store.openCursor(name)
@@ -55,7 +61,7 @@ export async function milkyReverse(
       socket,
       connection,
       codec,
-      dispatcher: gateway.draft,
+      dispatcher,
       accountId: bot.id,
       deviceId,
       frameRate: limits.frame_rate,
@@ -95,6 +101,11 @@ export async function milkyReverse(
       const text = codec.encodeEvent(event, bot.id)
       if (text !== undefined) connection.send(createFrame(text))
       onSent(event.id)
+      // Whoever is switched off hears of it, and nothing after it.
+      if (event.kind === 'account.disabled') {
+        log.info('the bot is switched off, its address is not dialled any more')
+        return dialer.stop(CLOSE.unauthenticated)
+      }
       // What the other side has not taken yet stays in the log, not in our memory.
       await connection.drained()
     }

@@ -1,6 +1,5 @@
 import { createHmac, createSecretKey } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import { Agent, request } from 'undici'
 import { maskUrl, type BotConfig, type WebhookConfig } from '../src/config.ts'
 import type { GatewayEvent } from '../src/core/event.ts'
 import type { Gateway } from '../src/gateway.ts'
@@ -9,7 +8,8 @@ import { createFollower } from '../src/net/follower.ts'
 import { withDeadline } from '../src/net/deadline.ts'
 import { startDelivery } from '../src/net/delivery.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
-import { draftWebhookCodec as codec } from '../src/protocols/milky-draft.ts'
+import { draftWebhookCodec } from '../src/protocols/milky-draft.ts'
+import { createMilkyCodec } from '../src/protocols/milky-events.ts'
 import { parseObject } from '../src/protocols/json.ts'
 import { createId } from '../src/secrets.ts'
 
@@ -17,23 +17,34 @@ export interface MilkyWebhookOptions {
   readonly gateway: Gateway
   readonly bot: BotConfig
   readonly target: WebhookConfig
+  /** Of one group. */
+  readonly maxMembers: number
 }
 
-/** Connections to one receiver, and chats that it is told about at the same time. */
-const PARALLEL = 8
 /** What a receiver may answer; the rest is not read. */
 const MAX_ANSWER = 1024 * 1024
 const MAX_ACTIONS = 64
 
-/** Milky draft webhook (contract 1.2): posts each event to one address until it is taken. */
-export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target }: MilkyWebhookOptions): Promise<void> {
-  const { store, hub, draft } = gateway
+/** Milky webhook, of the draft (contract 1.2) or of 1.2 (contract 2.2): posts each event to one address until it is taken. */
+export async function milkyWebhook(
+  app: FastifyInstance,
+  { gateway, bot, target, maxMembers }: MilkyWebhookOptions
+): Promise<void> {
+  const { store, hub } = gateway
+  const isDraft = target.format === 'draft'
+  const dispatcher = isDraft ? gateway.draft : gateway.milky
+  // A new one remembers nothing: after a day of tries the addresses of media in an event are others.
+  const openCodec = isDraft ? () => draftWebhookCodec : () => createMilkyCodec(gateway.links.absoluteLinkOf, maxMembers)
   const log = gateway.log.child({ door: 'webhook', bot: bot.id, url: maskUrl(target.url) })
-  const agent = new Agent({ connections: PARALLEL, pipelining: 1, connect: { timeout: target.timeout } })
+  // Loaded when there is a webhook: who starts the gateway should not wait for it.
+  const { Agent, request } = await import('undici')
+  const agent = new Agent({ connections: target.parallel, pipelining: 1, connect: { timeout: target.timeout } })
   const cursor = cursorName('webhook', bot.id, target.url)
   const key = target.secret && createSecretKey(Buffer.from(target.secret.replace(/^whsec_/, ''), 'base64'))
   const deviceId = createId()
   let leave: (() => void) | undefined
+  /** The bot was switched off: it hears of that, and of nothing after it. */
+  let isOff = false
   const headers = {
     'content-type': 'application/json',
     'x-self-id': String(bot.id),
@@ -43,7 +54,7 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
 
   /** People see the bot as online while its receiver takes what it is sent; before the first try it is believed in. */
   function setThere(isThere: boolean): void {
-    if (isThere) {
+    if (isThere && !isOff) {
       leave ??= gateway.devices.add({ id: deviceId, accountId: bot.id, kind: 'bot' })
       return
     }
@@ -52,7 +63,7 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
   }
 
   async function deliver(event: GatewayEvent, attempt: number, outer: AbortSignal): Promise<void> {
-    const body = codec.encodeEvent(event, bot.id)
+    const body = openCodec().encodeEvent(event, bot.id)
     if (body === undefined) return
     try {
       const text = await withDeadline({ ms: target.timeout, outer }, (signal) => post(event.id, attempt, body, signal))
@@ -95,21 +106,25 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
   /** "Processes the response": `{"actions":[{"action","params"}]}` is run as the bot; any other body means nothing. */
   async function runActions(text: string): Promise<void> {
     for (const { action, params } of readActions(text)) {
-      const outcome = await draft.dispatch(action, params, { accountId: bot.id })
+      const outcome = await dispatcher.dispatch(action, params, { accountId: bot.id })
       if (!outcome.ok)
         log.warn({ action, reason: outcome.error.message }, 'an action in the answer of a webhook failed')
     }
   }
 
   const wanted = target.events && new Set(target.events)
+  const { eventType } = openCodec()
   const follower = createFollower({
     store,
     hub,
     accountId: bot.id,
     from: await store.openCursor(cursor),
     wants(event) {
+      if (isOff) return false
+      isOff = event.kind === 'account.disabled'
+      if (isOff) setThere(false)
       if (!bot.report_self && isOwnMessage(event, bot.id)) return false
-      return !wanted || wanted.has(codec.eventType(event) ?? '')
+      return !wanted || wanted.has(eventType(event) ?? '')
     },
     onError: gateway.onError
   })
@@ -117,7 +132,7 @@ export async function milkyWebhook(app: FastifyInstance, { gateway, bot, target 
     follower,
     deliver,
     saveCursor: (eventId) => store.saveCursor(cursor, eventId),
-    concurrency: PARALLEL,
+    concurrency: target.parallel,
     onError: (err) => log.warn({ err }, 'webhook delivery failed, will try again')
   })
 

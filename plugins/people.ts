@@ -5,7 +5,7 @@ import { ActionError, type Reason } from '../src/core/errors.ts'
 import { parseBearer } from '../src/net/bearer.ts'
 import { toErrorAnswer, toErrorCode } from '../src/protocols/imsuite.ts'
 import { toRefusal } from '../src/protocols/imsuite-rest.ts'
-import { say, type Sentence } from '../src/protocols/imsuite-words.ts'
+import { say, type Sentence } from '../src/protocols/words.ts'
 import { isFault, isTemporary, type Sessions, type Signed } from '../src/sessions.ts'
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
@@ -53,8 +53,14 @@ const STATUS: { readonly [R in Reason]: number } = {
   internal: 500
 }
 
+export interface PeopleOptions {
+  readonly sessions: Sessions
+  /** Whether it is an action for bots, which share `/api/` with people. */
+  readonly isForBots?: (name: string) => boolean
+}
+
 /** What the REST routes of people share (IM-Suite contract 1.3, 1.5): who may call, and how a failure looks. */
-export default fp(async (app: FastifyInstance, { sessions }: { sessions: Sessions }) => {
+export default fp(async (app: FastifyInstance, { sessions, isForBots = () => false }: PeopleOptions) => {
   app.decorateRequest('person', null)
 
   app.setErrorHandler((err: FastifyError | ActionError, request, reply) => {
@@ -127,8 +133,9 @@ export default fp(async (app: FastifyInstance, { sessions }: { sessions: Session
   })
 
   app.all('/api/*', app.people.open, async (request, reply) => {
-    const path = request.url.split('?')[0]
-    return reply.code(404).send(toRefusal(`there is nothing at ${request.method} ${path}`, 'NOT_FOUND'))
+    const [path = ''] = request.url.split('?', 1)
+    const hint = isForBots(path.slice('/api/'.length)) ? '; actions of Milky are called with POST' : ''
+    return reply.code(404).send(toRefusal(`there is nothing at ${request.method} ${path}${hint}`, 'NOT_FOUND'))
   })
 })
 

@@ -2,8 +2,14 @@ import type { RouteHandlerMethod } from 'fastify'
 
 /** What `GET /` tells a visitor who did not ask for a WebSocket. */
 const doors = [
-  { door: 'POST /:api', for: 'bots', what: 'Milky actions over HTTP, with Authorization: Bearer <access_token>' },
-  { door: 'GET / (WebSocket)', for: 'bots', what: 'Milky actions and events, with ?access_token=<access_token>' },
+  { door: 'POST /api/:api', for: 'bots', what: 'Milky 1.2 actions, with Authorization: Bearer <access_token>' },
+  {
+    door: 'GET /event',
+    for: 'bots',
+    what: 'Milky 1.2 events, by WebSocket or Server-Sent Events, with ?access_token=<access_token>'
+  },
+  { door: 'POST /:api', for: 'bots', what: 'Milky draft actions, with Authorization: Bearer <access_token>' },
+  { door: 'GET / (WebSocket)', for: 'bots', what: 'Milky draft actions and events, with ?access_token=<access_token>' },
   { door: 'POST /api/auth/login', for: 'people', what: 'sign in with {"username" or "phone", "password"}' },
   { door: 'GET /ws (WebSocket)', for: 'people', what: 'IM-Suite frames, with ?token=<token>' },
   { door: 'GET /chat', for: 'people', what: 'a page to chat in the browser' },

@@ -52,12 +52,25 @@ export async function imSuiteChats(app: FastifyInstance, { gateway }: { gateway:
   app.get('/api/chats/:id', own, async (request) => toAnswer(await get(request, idOf(request))))
 
   app.put('/api/chats/:id', own, async (request) => {
-    const { name, title, description, is_muted } = bodyOf(request)
+    const { name, title, description, avatar_url, is_muted } = bodyOf(request)
     const id = idOf(request)
-    const change = { chat_id: id, name: name ?? title, description, is_muted }
+    const change = { chat_id: id, name: name ?? title, description, avatar_url, is_muted }
     await perform(request, dispatcher, 'update_chat', change)
     return toAnswer(await get(request, id))
   })
+
+  app.post('/api/chats/:id/nudge', own, async (request) => {
+    const { user_id } = bodyOf(request)
+    await perform(request, dispatcher, 'nudge_in_chat', { chat_id: idOf(request), user_id })
+    return toAnswer({})
+  })
+
+  const pinTo = (is_pinned: boolean) => async (request: FastifyRequest) => {
+    await perform(request, dispatcher, 'set_chat_pin', { chat_id: idOf(request), is_pinned })
+    return toAnswer({ is_pinned })
+  }
+  app.put('/api/chats/:id/pin', own, pinTo(true))
+  app.delete('/api/chats/:id/pin', own, pinTo(false))
 
   app.post('/api/chats/:id/leave', own, async (request) => {
     await perform(request, dispatcher, 'quit_group', { group_id: idOf(request) })

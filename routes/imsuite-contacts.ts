@@ -25,13 +25,14 @@ export async function imSuiteContacts(app: FastifyInstance, { gateway }: { gatew
   app.get('/api/users/friends', own, list)
 
   app.post('/api/contacts', own, async (request, reply) => {
-    const { user_id, contact_id, phone, username, remark, nickname } = bodyOf(request)
+    const { user_id, contact_id, phone, username, remark, nickname, comment } = bodyOf(request)
     const added = await perform<{ user_id: number; is_new: boolean }>(request, dispatcher, 'add_contact', {
       user_id: user_id ?? contact_id,
       phone,
       username,
       // The document's clients call it so, too.
-      remark: remark ?? nickname
+      remark: remark ?? nickname,
+      comment
     })
     return reply.code(added.is_new ? 201 : 200).send(toAnswer(await get(request, added.user_id)))
   })

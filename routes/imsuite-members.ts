@@ -43,12 +43,13 @@ export async function imSuiteMembers(app: FastifyInstance, { gateway }: { gatewa
   })
 
   app.put('/api/chats/:id/members/:user_id', own, async (request) => {
-    const { role, card } = bodyOf(request)
+    const { role, card, title } = bodyOf(request)
     if (role !== undefined && !['owner', 'admin', 'member'].includes(role as string))
       throw new ActionError('invalid', 'role: expected "owner", "admin" or "member"', { field: 'role' })
     const set = (action: string, change: object) =>
       perform(request, dispatcher, action, { ...seat(request), ...change })
     if (card !== undefined) await set('set_group_member_card', { card })
+    if (title !== undefined) await set('set_group_member_special_title', { special_title: title })
     if (role === 'owner') await perform(request, dispatcher, 'hand_over_chat', place(request))
     else if (role !== undefined) await set('set_group_member_admin', { is_set: role === 'admin' })
     return toAnswer(await get(request))

@@ -3,7 +3,7 @@ import { bodyOf, idOf, perform, personOf, wholeNumber } from '../plugins/people.
 import { ActionError } from '../src/core/errors.ts'
 import type { Account, Message } from '../src/core/store.ts'
 import type { Gateway } from '../src/gateway.ts'
-import { peerOf, toDialog, toRevision, toShownMessage } from '../src/protocols/imsuite-messages.ts'
+import { peerOf, toDialog, toForward, toRevision, toShownMessage } from '../src/protocols/imsuite-messages.ts'
 import { toOtherUser } from '../src/protocols/imsuite-people.ts'
 import { toAnswer } from '../src/protocols/imsuite-rest.ts'
 import { toChat } from '../src/protocols/imsuite.ts'
@@ -105,6 +105,17 @@ export async function imSuiteMessages(app: FastifyInstance, { gateway }: { gatew
   app.get('/api/messages/:id/edits', own, async (request) => {
     const edits = (await history.listRevisions(personOf(request).account.id, idOf(request))).map(toRevision)
     return toAnswer({ edits, total: edits.length })
+  })
+
+  app.get('/api/messages/:id/forwards', own, async (request) => {
+    const { id } = personOf(request).account
+    const { segments } = await chats.getMessageById(id, idOf(request))
+    const forwards = segments.filter((segment) => segment.type === 'forward')
+    return toAnswer({
+      forwards: await Promise.all(
+        forwards.map(async (forward) => toForward(forward, await chats.getForward(id, forward.forwardId), links.linkOf))
+      )
+    })
   })
 
   const nothing = { messages: [], total: 0 }

@@ -23,7 +23,7 @@ import { createSync } from '../src/net/sync.ts'
 import { decodeFrame, encodeError, encodeFrame, toTimestamp } from '../src/protocols/imsuite.ts'
 import { createImSuiteCodecs, extend, type ImSuiteCodec } from '../src/protocols/imsuite-codec.ts'
 import { toPublishedLimits } from '../src/protocols/imsuite-ext.ts'
-import { say } from '../src/protocols/imsuite-words.ts'
+import { say } from '../src/protocols/words.ts'
 import { createId } from '../src/secrets.ts'
 import { isFault, type Sessions, type Signed, type TokenFault } from '../src/sessions.ts'
 

@@ -7,7 +7,7 @@ import { toAnswer, toOwnUser } from '../src/protocols/imsuite-rest.ts'
 
 /** Who is who (IM-Suite contract 1.5). Phone numbers are shown to their owners only (1.8). */
 export async function imSuiteUsers(app: FastifyInstance, { gateway }: { gateway: Gateway }): Promise<void> {
-  const { directory, dispatcher, allowances, now } = gateway
+  const { directory, gestures, dispatcher, allowances, now } = gateway
   const { own } = app.people
 
   app.get('/api/users/me', own, async (request) => toAnswer(toOwnUser(personOf(request).account, now())))
@@ -16,6 +16,17 @@ export async function imSuiteUsers(app: FastifyInstance, { gateway }: { gateway:
     const { nickname, bio, avatar_url, avatar } = bodyOf(request)
     await perform(request, dispatcher, 'set_own_profile', { nickname, bio, avatar_url: avatar_url ?? avatar })
     return toAnswer(toOwnUser(await directory.get(personOf(request).account.id), now()))
+  })
+
+  app.get('/api/users/me/likes', own, async (request) => {
+    const { total, today } = await gestures.listLikes(personOf(request).account.id)
+    return toAnswer({ total, today: today.map(({ accountId, count }) => ({ user_id: accountId, count })) })
+  })
+
+  app.post('/api/users/:id/likes', own, async (request) => {
+    const { count } = bodyOf(request)
+    await perform(request, dispatcher, 'send_profile_like', { user_id: idOf(request), count })
+    return toAnswer({})
   })
 
   /** `data` is the list itself, as clients of the upstream server expect. */

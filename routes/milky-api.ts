@@ -1,11 +1,23 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { bearerToken, isAddressedHere, type IdentifyBot } from '../plugins/auth.ts'
+import {
+  admitBot,
+  findPreflightRefusal,
+  isRefusal,
+  refuseBot,
+  type IdentifyBot,
+  type Refusal
+} from '../plugins/auth.ts'
+import { allowOrigin, permitCall } from '../plugins/cors.ts'
+import type { Config } from '../src/config.ts'
 import type { Outcome } from '../src/core/action.ts'
+import type { Dispatcher } from '../src/core/dispatcher.ts'
 import { ActionError } from '../src/core/errors.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { parseObject } from '../src/protocols/json.ts'
 import { toDraftEnvelope } from '../src/protocols/milky-draft.ts'
+import type { MilkySentence } from '../src/protocols/milky-words.ts'
+import { MILKY_ACTIONS, MILKY_EXTENSIONS, toMilkyEnvelope } from '../src/protocols/milky.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,7 +29,25 @@ declare module 'fastify' {
 export interface MilkyApiOptions {
   readonly gateway: Gateway
   readonly identifyBot: IdentifyBot
-  readonly bodyLimit: number
+  readonly config: Config
+}
+
+/** How a dialect says what is wrong over HTTP. */
+interface Dialect {
+  readonly path: string
+  readonly dispatcher: Dispatcher
+  /** What the other dialect has: names are easily mixed up. */
+  readonly other: { readonly dispatcher: Dispatcher; readonly hint: MilkySentence }
+  /** The token is not known. */
+  readonly wrongToken: 401 | 403
+  readonly notJson: number
+  /** The parameters are malformed. */
+  readonly invalid: number
+  /** The bot is switched off. */
+  readonly disabled: number
+  /** Pages of any origin may call, with a token. */
+  readonly isForPages: boolean
+  readonly toEnvelope: (outcome: Outcome, acceptLanguage: string | undefined) => object
 }
 
 interface ApiRoute {
@@ -26,61 +56,116 @@ interface ApiRoute {
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
-/** Milky draft over HTTP: `POST /:api` (contract 1.1). What is wrong is told in this order: 401, 403, 404, 406, 400. */
-export async function milkyApi(
-  app: FastifyInstance,
-  { gateway, identifyBot, bodyLimit }: MilkyApiOptions
-): Promise<void> {
-  const { draft } = gateway
-
+/**
+ * Milky over HTTP: `POST /:api` of the draft (contract 1.1) and `POST /api/:api` of Milky 1.2 (contract 2.1). What is wrong
+ * is told in this order: the token, the name, the media type, the parameters.
+ */
+export async function milkyApi(app: FastifyInstance, options: MilkyApiOptions): Promise<void> {
+  const { draft, milky } = options.gateway
   // The body is parsed below, after everything that comes before it in the order of errors.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.decorateRequest('botId', 0)
+  await app.register(async (scope) =>
+    serve(scope, options, {
+      path: '/:api',
+      dispatcher: draft,
+      other: {
+        dispatcher: milky,
+        hint: 'there is no API "{}" in the Milky draft; Milky 1.2 has it, at POST /api/{}'
+      },
+      wrongToken: 403,
+      notJson: 406,
+      invalid: 400,
+      disabled: 403,
+      isForPages: false,
+      toEnvelope: toDraftEnvelope
+    })
+  )
+  await app.register(async (scope) =>
+    serve(scope, options, {
+      path: '/api/:api',
+      dispatcher: milky,
+      other: {
+        dispatcher: draft,
+        hint: 'there is no API "{}" in Milky 1.2; the Milky draft has it, at POST /{}'
+      },
+      wrongToken: 401,
+      notJson: 415,
+      invalid: 200,
+      disabled: 200,
+      isForPages: true,
+      toEnvelope: toMilkyEnvelope
+    })
+  )
+}
 
-  async function admit(request: FastifyRequest<ApiRoute>, reply: FastifyReply): Promise<void> {
-    const token = bearerToken(request)
-    const identity = await identifyBot(token === undefined ? [] : [token])
-    const wait = await app.budgets.http(request, typeof identity === 'object' ? `bot ${identity.accountId}` : undefined)
-    if (wait !== undefined)
-      return refuse(reply.header('retry-after', wait), 429, `too many requests; try again in ${wait} s`)
-    if (identity === 'missing')
-      return refuse(reply, 401, 'no access token: send the header "Authorization: Bearer <access_token>"')
-    if (identity === 'wrong') return refuse(reply, 403, 'this access token is not known')
-    if (identity.isOpen && !isAddressedHere(request))
-      return refuse(reply, 403, 'without an access token this bot is only for this machine: call it as localhost')
-    if (!draft.has(request.params.api))
-      return refuse(reply, 404, `there is no API "${request.params.api.slice(0, 64)}"`)
-    if (!isJson(request.headers['content-type'])) return refuse(reply, 406, 'the Content-Type must be application/json')
-    request.botId = identity.accountId
+function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, dialect: Dialect): void {
+  const { path, dispatcher, other, wrongToken, isForPages, toEnvelope } = dialect
+  const { allowed_origins: allowedOrigins } = config.server
+  const bodyLimit = config.limits.http_body
+
+  async function admit(request: FastifyRequest<ApiRoute>, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const bot = await admitBot(request, { app, identifyBot, wrongToken, allowedOrigins, isHandshake: false })
+    if (isForPages && !(isRefusal(bot) && bot.isIntrusion)) allowOrigin(request, reply)
+    if (isRefusal(bot)) return refuseBot(request, reply, bot)
+    if (bot.isDisabled) return answer(request, reply, failed(new ActionError('disabled', 'this bot is switched off')))
+    const refusal = findRefusal(request)
+    if (refusal) return refuseBot(request, reply, refusal)
+    request.botId = bot.accountId
+    return undefined
   }
 
-  app.decorateRequest('botId', 0)
+  function findRefusal({ params, headers }: FastifyRequest<ApiRoute>): Refusal | undefined {
+    const { api } = params
+    if (!dispatcher.has(api)) {
+      const sentence = other.dispatcher.has(api) ? other.hint : 'there is no API "{}"'
+      return { status: 404, sentence, value: api.slice(0, 64) }
+    }
+    if (isJson(headers['content-type'])) return undefined
+    return { status: dialect.notJson, sentence: 'the Content-Type must be application/json' }
+  }
+
+  function answer(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): FastifyReply {
+    reply.code(statusOf(outcome, dialect)).header('content-type', JSON_TYPE)
+    return reply.send(JSON.stringify(toEnvelope(outcome, request.headers['accept-language'])))
+  }
+
   app.setErrorHandler((err: FastifyError, request, reply) => {
-    // What Fastify calls an unsupported media type is 406 in the draft.
-    const status = err.statusCode === 415 ? 406 : (err.statusCode ?? 500)
+    const status = err.statusCode === 415 ? dialect.notJson : (err.statusCode ?? 500)
     // 503 is the overload guard's word, written for the caller.
     const isOurs = status >= 500 && status !== 503
     if (isOurs) request.log.error({ err }, 'a request failed')
-    if (status === 413) return refuse(reply, status, `the body may have at most ${bodyLimit} bytes`)
-    refuse(reply, status, isOurs ? 'internal error' : err.message)
+    if (status === 413)
+      return refuseBot(request, reply, { status, sentence: 'the body may have at most {} bytes', value: bodyLimit })
+    const message = isOurs ? 'internal error' : err.message
+    return reply.code(status).send({ status: 'failed', retcode: -status, message })
   })
 
-  app.post<ApiRoute>('/:api', { onRequest: admit, bodyLimit }, async (request, reply) => {
+  app.post<ApiRoute>(path, { onRequest: admit, bodyLimit }, async (request, reply) => {
     const params = parseBody(request.body as Buffer | undefined)
     const outcome =
       params instanceof ActionError
         ? failed(params)
-        : await draft.dispatch(request.params.api, params, { accountId: request.botId })
-    reply.code(statusOf(outcome)).header('content-type', JSON_TYPE)
-    return JSON.stringify(toDraftEnvelope(outcome))
+        : await dispatcher.dispatch(request.params.api, params, { accountId: request.botId })
+    return answer(request, reply, outcome)
+  })
+
+  if (!isForPages) return
+  // By name: to browsers that ask about anything else below /api the people's doors answer, as they always did.
+  const names = [...Object.values(MILKY_ACTIONS).flat(), ...MILKY_EXTENSIONS]
+  app.options(`/api/:api(^(?:${names.join('|')})$)`, async (request, reply) => {
+    const refusal = await findPreflightRefusal(request, { identifyBot, allowedOrigins })
+    return refusal ? refuseBot(request, reply, refusal) : permitCall(request, reply, 'POST')
   })
 }
 
-function refuse(reply: FastifyReply, status: number, message: string): void {
-  void reply
-    .code(status)
-    .header('content-type', JSON_TYPE)
-    .send(JSON.stringify({ status: 'failed', retcode: -status, message }))
+/** Every other failure is 200 with a retcode (contract 1.1, 2.1). */
+function statusOf(outcome: Outcome, { invalid, disabled }: Dialect): number {
+  if (outcome.ok) return 200
+  const { reason } = outcome.error
+  if (reason === 'invalid') return invalid
+  return reason === 'disabled' ? disabled : 200
 }
 
 /** The media type alone decides: case and parameters such as `charset=utf-8` do not matter. */
@@ -101,9 +186,4 @@ function parseBody(body: Buffer | undefined): unknown {
 
 function failed(error: ActionError): Outcome {
   return { ok: false, error }
-}
-
-/** Only malformed parameters have a status of their own; every other failure is 200 with a retcode (draft "HTTP Server"). */
-function statusOf(outcome: Outcome): number {
-  return !outcome.ok && outcome.error.reason === 'invalid' ? 400 : 200
 }

@@ -15,13 +15,17 @@ import { imSuiteAuth } from '../routes/imsuite-auth.ts'
 import { imSuiteCalls } from '../routes/imsuite-calls.ts'
 import { imSuiteChats } from '../routes/imsuite-chats.ts'
 import { imSuiteContacts } from '../routes/imsuite-contacts.ts'
+import { imSuiteGroupFiles } from '../routes/imsuite-group-files.ts'
 import { imSuiteMembers } from '../routes/imsuite-members.ts'
 import { imSuiteMessages } from '../routes/imsuite-messages.ts'
+import { imSuiteNotes } from '../routes/imsuite-notes.ts'
 import { imSuiteNotices } from '../routes/imsuite-notices.ts'
+import { imSuiteRequests } from '../routes/imsuite-requests.ts'
 import { imSuiteFiles } from '../routes/imsuite-files.ts'
 import { imSuiteSocket } from '../routes/imsuite-socket.ts'
 import { imSuiteUsers } from '../routes/imsuite-users.ts'
 import { milkyApi } from '../routes/milky-api.ts'
+import { milkyEvent } from '../routes/milky-event.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { createMemoryBus } from './bus/memory.ts'
@@ -35,6 +39,7 @@ import { provision } from './provision.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
 import { createSessions, LEEWAY_S } from './sessions.ts'
 import { lockDirectory, openSqliteStore } from './store/index.ts'
+import { readVersion } from './version.ts'
 
 export interface Lactea {
   /** Ready to listen. Closing it closes everything. */
@@ -122,6 +127,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
 
   await app.register(errors)
   await app.register(stops)
+  app.stops.add(async () => gateway.intake.stop())
   await app.register(websocket)
   await app.register(rateLimit, { limits: config.limits })
   await app.register(health, { gateway, isServing: () => isServing })
@@ -134,7 +140,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
     })
     // The people's REST routes fail in their own form, which is set for this scope alone.
     await doors.register(async (rest) => {
-      await rest.register(people, { sessions })
+      await rest.register(people, { sessions, isForBots: gateway.milky.has })
       await rest.register(imSuiteAuth, { gateway, sessions, config })
       await rest.register(imSuiteUsers, { gateway })
       await rest.register(imSuiteContacts, { gateway })
@@ -142,15 +148,20 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(imSuiteNotices, { gateway })
       await rest.register(imSuiteCalls, { gateway, config })
       await rest.register(imSuiteFiles, { gateway, config })
+      await rest.register(imSuiteGroupFiles, { gateway })
       await rest.register(imSuiteMembers, { gateway })
+      await rest.register(imSuiteRequests, { gateway })
       await rest.register(imSuiteMessages, { gateway })
+      await rest.register(imSuiteNotes, { gateway })
     })
     await doors.register(imSuiteSocket, { gateway, sessions, config })
     await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })
-    await doors.register(milkyApi, { gateway, identifyBot, bodyLimit: config.limits.http_body })
+    await doors.register(milkyEvent, { gateway, identifyBot, config })
+    await doors.register(milkyApi, { gateway, identifyBot, config })
   })
   for (const bot of config.bots) {
-    for (const target of bot.webhooks) await app.register(milkyWebhook, { gateway, bot, target })
+    for (const target of bot.webhooks)
+      await app.register(milkyWebhook, { gateway, bot, target, maxMembers: config.limits.group_members })
     for (const target of bot.reverse_ws)
       await app.register(milkyReverse, { gateway, bot, target, limits: config.limits })
   }
@@ -161,7 +172,16 @@ async function openGateway({ config, dir, log, secret, place }: Ground): Promise
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const blobs = await openBlobs(join(dir, 'files'))
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
-  return createGateway({ store, bus: createMemoryBus(), blobs, secret, origin: () => place.origin, log, config })
+  return createGateway({
+    store,
+    bus: createMemoryBus(),
+    blobs,
+    secret,
+    origin: () => place.origin,
+    log,
+    config,
+    version: readVersion()
+  })
 }
 
 function findForeignIssuer({ im }: Config, { now, log }: Gateway): ForeignIssuer | undefined {
@@ -175,12 +195,7 @@ function findForeignIssuer({ im }: Config, { now, log }: Gateway): ForeignIssuer
 /** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */
 async function createIdentifyBot(config: Config, gateway: Gateway): Promise<IdentifyBot> {
   const { store, onError } = gateway
-  const create = async (): Promise<IdentifyBot> => {
-    const off = new Set((await store.listAccounts('bot')).filter((bot) => bot.isDisabled).map((bot) => bot.id))
-    // A token in the file is no way in for a bot that the command line has switched off.
-    const bots = config.bots.filter((bot) => !off.has(bot.id))
-    return createBotAuth(store, bots, await findOpenBot(config, gateway))
-  }
+  const create = async (): Promise<IdentifyBot> => createBotAuth(store, config.bots, await findOpenBot(config, gateway))
   let identify = await create()
   let renewing = Promise.resolve()
   store.onForeignChange(() => {

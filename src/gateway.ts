@@ -2,6 +2,7 @@ import { actions } from './actions/index.ts'
 import type { Config } from './config.ts'
 import { createAccounts, type Accounts } from './core/accounts.ts'
 import { createAllowances, type Allowances } from './core/allowances.ts'
+import { createAnnouncements, type Announcements } from './core/announcements.ts'
 import type { AllowanceName } from './core/action.ts'
 import type { EventBus } from './core/bus.ts'
 import { createCalls, type Calls } from './core/calls.ts'
@@ -11,22 +12,34 @@ import { createContacts, type Contacts } from './core/contacts.ts'
 import { createDevices, type Devices } from './core/devices.ts'
 import { createDirectory, type Directory } from './core/directory.ts'
 import { createDispatcher, type Dispatcher } from './core/dispatcher.ts'
+import { createEssence, type Essence } from './core/essence.ts'
 import { createFiles, type Files } from './core/files.ts'
+import { createFriends } from './core/friends.ts'
+import { createGestures, type Gestures } from './core/gestures.ts'
+import { createGroupFiles, type GroupFiles } from './core/group-files.ts'
+import { createGroupRequests, type GroupRequests } from './core/group-requests.ts'
 import { createGroups, type Groups } from './core/groups.ts'
 import { createHistory, type History } from './core/history.ts'
 import { createMembers, type Members } from './core/members.ts'
 import { createLinks, type Links } from './core/links.ts'
 import { createNotices } from './core/notices.ts'
+import { createPins } from './core/pins.ts'
 import { createPresence, type Presence } from './core/presence.ts'
+import { createReactions, type Reactions } from './core/reactions.ts'
 import { createReceipts } from './core/receipts.ts'
 import type { Signal } from './core/signal.ts'
 import type { Store } from './core/store.ts'
 import { createTyping } from './core/typing.ts'
 import type { BlobStore } from './files/blobs.ts'
+import { createFolders } from './files/folders.ts'
+import { createIntake, type StoppableIntake } from './files/intake.ts'
 import type { Logger } from './log.ts'
+import { createFetcher } from './net/fetcher.ts'
+import { createGuard } from './net/guard.ts'
 import { startHeartbeat, type Heartbeat } from './net/heartbeat.ts'
 import { createHub, type Hub } from './net/hub.ts'
 import { createDraftDispatcher } from './protocols/milky-draft.ts'
+import { createMilkyDispatcher } from './protocols/milky.ts'
 import { createCallId, createId, digestToken, passwords } from './secrets.ts'
 
 /** What every adapter is given: the one dispatcher, the one hub, and what stands behind them. */
@@ -35,18 +48,28 @@ export interface Gateway {
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly groupRequests: GroupRequests
   readonly members: Members
   readonly directory: Directory
   readonly contacts: Contacts
+  readonly gestures: Gestures
   readonly history: History
+  readonly announcements: Announcements
+  readonly essence: Essence
+  readonly reactions: Reactions
   /** For what is asked without an action. */
   readonly allowances: Allowances<AllowanceName>
   readonly files: Files
+  readonly groupFiles: GroupFiles
   /** The bytes of files. */
   readonly blobs: BlobStore
+  /** What bots hand over by an address. */
+  readonly intake: Pick<StoppableIntake, 'stop'>
   readonly links: Links
   readonly dispatcher: Dispatcher
-  /** The same actions in the words of the Milky draft. */
+  /** Those that Milky 1.2 names, for bots. */
+  readonly milky: Dispatcher
+  /** The same in the words of the Milky draft. */
   readonly draft: Dispatcher
   readonly hub: Hub
   /** Who is connected. */
@@ -75,14 +98,16 @@ export interface GatewayOptions {
   /** Scheme, host and port where the gateway listens. */
   readonly origin: () => string
   readonly log: Logger
-  readonly config: Pick<Config, 'server' | 'limits' | 'im'>
+  readonly config: Pick<Config, 'server' | 'data' | 'media' | 'limits' | 'im' | 'bots'>
+  /** Of the gateway. */
+  readonly version: string
   readonly clock?: Clock
 }
 
 /** Ties the rooms together. Owns the store from here on: `close` closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { store, bus, blobs, secret, origin, log, config, clock = systemClock } = options
-  const { server, limits, im } = config
+  const { store, bus, blobs, secret, origin, log, config, version, clock = systemClock } = options
+  const { server, data, media, limits, im, bots } = config
   const { now } = clock
   const onError = (err: unknown): void => log.error({ err }, 'something went wrong in the background')
   const bugs = {
@@ -96,12 +121,38 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     personText: limits.message_text,
     botText: limits.bot_message_text,
     segments: MAX_SEGMENTS,
+    forwarded: MAX_FORWARDED,
     editWindowS: im.edit_window
   })
   const files = createFiles({ store, blobs, now, maxBytes: limits.file_size })
-  const links = createLinks({ secret, publicUrl: server.public_url?.replace(/\/+$/, ''), origin, now })
+  const intake = createIntake({
+    files,
+    web: createFetcher({
+      guard: createGuard({ allowedNetworks: media.allowed_networks }),
+      maxBytes: limits.file_size
+    }),
+    disk: createFolders({ folders: media.folders, dataDir: data.dir, maxBytes: limits.file_size }),
+    maxBytes: limits.file_size,
+    timeoutMs: media.timeout,
+    clock
+  })
+  const bare = (url: string | null): string | undefined => url?.replace(/\/+$/, '')
+  const links = createLinks({
+    secret,
+    publicUrl: bare(server.public_url),
+    botUrl: bare(server.bot_url),
+    origin,
+    now
+  })
   const groups = createGroups(store, now)
+  // What an earlier process did not come to, and what goes with recalled messages and deleted files.
+  let tidied = files.tidy().catch(onError)
+  const tidy = (): void => void (tidied = tidied.then(files.tidy).catch(onError))
+  const groupFiles = createGroupFiles({ store, groups, now, tidy })
   const members = createMembers({ store, chats, now, maxMembers: limits.group_members })
+  const announcements = createAnnouncements({ store, groups, files, now })
+  const essence = createEssence(store, groups, now)
+  const reactions = createReactions(store, chats, now)
   const hub = createHub({ bus, holdWrites: store.holdWrites, onError, position: await store.lastEventId() })
   const devices = createDevices()
   // In a turn of its own, as events are: the answer to who caused it goes out first, and no signal overtakes an event.
@@ -117,8 +168,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     intervalMs: limits.im_presence_interval,
     audience: limits.im_presence_audience
   })
-  const directory = createDirectory({ store, presence, now })
-  const contacts = createContacts({ store, directory, now })
+  const directory = createDirectory({ store, presence, links, now })
+  const welcoming = new Set(bots.filter((bot) => bot.friend_requests === 'accept').map((bot) => bot.id))
+  const acceptsAtOnce = (accountId: number): boolean => welcoming.has(accountId)
+  const contacts = createContacts({ store, directory, acceptsAtOnce, now })
+  const gestures = createGestures({ store, directory, now })
   const typing = createTyping({
     store,
     chats,
@@ -130,6 +184,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     maxOnline: limits.im_typing_members
   })
   const notices = createNotices({ store, clock, tell, onError, position: await store.lastNoticeId() })
+  const friends = createFriends({ store, directory, notices, acceptsAtOnce, now })
+  const groupRequests = createGroupRequests({ store, chats, notices, now, maxMembers: limits.group_members })
   // A crash leaves nobody busy.
   await store.endAllCalls(now())
   const calls = createCalls({
@@ -160,27 +216,37 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       accounts,
       chats,
       groups,
+      groupRequests,
       members,
       directory,
       contacts,
+      friends,
+      gestures,
+      pins: createPins(store, now),
+      version,
+      announcements,
+      essence,
+      reactions,
       store,
       receipts,
       presence,
       typing,
       notices,
       files,
+      groupFiles,
+      intake,
       links,
       calls,
-      allowances
+      allowances,
+      maxMembers: limits.group_members,
+      now
     },
     ...bugs
   })
   const heartbeat = startHeartbeat()
   const unsubscribe = store.onCommit(bus.publish)
-  // What an earlier process did not come to, and what goes with each recalled message.
-  let tidied = files.tidy().catch(onError)
   const stopTidying = store.onCommit((events) => {
-    if (events.some(({ kind }) => kind === 'message.recalled')) tidied = tidied.then(files.tidy).catch(onError)
+    if (events.some(({ kind }) => kind === 'message.recalled')) tidy()
   })
 
   return {
@@ -188,15 +254,23 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     accounts,
     chats,
     groups,
+    groupRequests,
     members,
     directory,
     contacts,
+    gestures,
     history: createHistory(store, chats),
+    announcements,
+    essence,
+    reactions,
     allowances,
     files,
+    groupFiles,
     blobs,
+    intake,
     links,
     dispatcher,
+    milky: createMilkyDispatcher(dispatcher),
     draft: createDraftDispatcher(dispatcher, bugs),
     hub,
     devices,
@@ -226,6 +300,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** Segments of one message. */
 const MAX_SEGMENTS = 200
+/** Messages that one message passes on. */
+const MAX_FORWARDED = 200
 
 const systemClock: Clock = {
   now: () => Math.floor(Date.now() / 1000),

@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join, resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
@@ -9,6 +8,7 @@ import * as desk from './cli/accounts.ts'
 import { notify, type NoticeRequest } from './cli/notices.ts'
 import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 import { prepareDataDir } from './secrets.ts'
+import { readVersion } from './version.ts'
 
 // Whatever this process creates, above all the database with its digests, is for its owner alone.
 process.umask(0o077)
@@ -176,18 +176,6 @@ function toNoticeType(text: string): NoticeRequest['type'] {
 
 function toIds(text: string): number[] {
   return text.split(',').map((part) => toId(part.trim()))
-}
-
-function readVersion(): string {
-  // In a checkout the file is one folder up, in the built package two.
-  for (const path of ['../package.json', '../../package.json']) {
-    try {
-      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string }).version
-    } catch {
-      continue
-    }
-  }
-  return 'unknown'
 }
 
 try {

@@ -39,6 +39,7 @@ async function ensureAccount(
   { store, accounts }: ProvisionOptions
 ): Promise<void> {
   const existing = await store.findAccount(id)
+  const key = `provision.nickname.${id}`
   if (!existing) {
     const name = nickname ?? username ?? `${kind === 'bot' ? 'Bot' : 'User'} ${id}`
     await accounts.add({
@@ -49,14 +50,18 @@ async function ensureAccount(
       phone: phone ?? undefined,
       password: password ?? undefined
     })
+    if (kind === 'bot' && nickname) await store.setMeta(key, nickname)
     return
   }
   if (existing.kind !== kind)
     throw new Error(`the configuration names account ${id} as a ${kind}, but in the database it is a ${existing.kind}`)
   if (existing.isDisabled)
     throw new Error(`the configuration names account ${id}, which was removed; give the new one another id`)
-  // A bot is called what the file says; a person has a say in it themselves (`PUT /api/users/me`).
-  if (kind === 'bot' && nickname && nickname !== existing.nickname) await store.setNickname(id, nickname)
+  // Set once: a bot that calls itself something else keeps its name until the file says something new. A person's name
+  // is theirs alone (`PUT /api/users/me`).
+  if (kind !== 'bot' || !nickname || nickname === (await store.getMeta(key))) return
+  if (nickname !== existing.nickname) await store.setNickname(id, nickname)
+  await store.setMeta(key, nickname)
 }
 
 async function ensurePerson(account: Provision['accounts'][number], options: ProvisionOptions): Promise<void> {

@@ -2,7 +2,7 @@ import { decodeProtectedHeader, errors, jwtVerify, SignJWT, type JWTPayload } fr
 import type { Undo } from './core/bus.ts'
 import type { Account, Store } from './core/store.ts'
 import { isForeignAlgorithm, type ForeignIssuer } from './jwks.ts'
-import type { Sentence } from './protocols/imsuite-words.ts'
+import type { Sentence } from './protocols/words.ts'
 import { createId } from './secrets.ts'
 import { createTickets } from './tickets.ts'
 

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type Lactea } from '../app.ts'
-import { toOrigin, type Config } from '../config.ts'
+import { isUnspecified, toOrigin, type Config } from '../config.ts'
 import { createLogger } from '../log.ts'
 import type { Welcome } from '../first-start.ts'
 
@@ -35,6 +35,10 @@ export async function start(config: Config): Promise<void> {
     await app.close()
     log.info('closed')
   })
+  if (isUnspecified(config.server.host) && config.server.public_url === null && config.server.bot_url === null)
+    log.warn(
+      'bots are told to fetch pictures from localhost; set server.bot_url, or server.public_url, when they run on other machines or in containers'
+    )
   process.stdout.write(`${describeStart(config, lactea).join('\n')}\n`)
   await welcome?.markShown()
 }
