@@ -71,9 +71,11 @@ void t.test('defaults', async (t) => {
         listeners: [],
         trusted_proxies: [],
         public_url: null,
+        bot_url: null,
         allowed_origins: []
       },
       data: { dir: './data', database: null, nats: null },
+      media: { folders: [], allowed_networks: [], timeout: 20_000 },
       im: {
         registration: 'open',
         jwt_secret: null,
@@ -151,6 +153,7 @@ void t.test('defaults', async (t) => {
         nickname: 'Bot 10001',
         access_token: null,
         report_self: false,
+        friend_requests: 'ask',
         webhooks: [],
         reverse_ws: [],
         maim: []
@@ -166,6 +169,7 @@ void t.test('defaults', async (t) => {
         secret: null,
         format: 'draft',
         events: null,
+        parallel: 8,
         timeout: 10_000
       }
     ],
@@ -469,6 +473,7 @@ void t.test('secrets in files', async (t) => {
         nickname: 'Bot 10001',
         access_token: 't0ken',
         report_self: false,
+        friend_requests: 'ask',
         webhooks: [],
         reverse_ws: [],
         maim: []
@@ -606,8 +611,8 @@ void t.test('unknown keys', async (t) => {
     [
       'names of objects in JavaScript',
       { file: 'constructor: 1\n__proto__: { server: 1 }' },
-      'lactea.yaml:1: constructor is not a known key; known here are server, data, im, bots, maim, provision, limits, log',
-      'lactea.yaml:2: __proto__ is not a known key; known here are server, data, im, bots, maim, provision, limits, log'
+      'lactea.yaml:1: constructor is not a known key; known here are server, data, media, im, bots, maim, provision, limits, log',
+      'lactea.yaml:2: __proto__ is not a known key; known here are server, data, media, im, bots, maim, provision, limits, log'
     ],
     [
       'a forgotten space after the colon, without the secret behind it',
@@ -929,6 +934,21 @@ void t.test('addresses and tokens', async (t) => {
       { file: bot('webhooks: [{ url: "http://a/", events: ["Message!"] }]') },
       'lactea.yaml:3: bots[0].webhooks[0].events[0] must be the name of an event, such as message_receive, got "Message!"'
     ],
+    [
+      'events that the format of the webhook does not know',
+      {
+        file: bot(
+          'webhooks:',
+          '  - { url: "http://a/", events: [message_recieve, friend_poke, group_nudge, bot_offline] }',
+          '  - { url: "http://b/", format: v1, events: [friend_nudge, peer_pin_change, group_poke, group_invitaton] }'
+        )
+      },
+      'lactea.yaml:4: bots[0].webhooks[0].events[0] is no event of the format draft, got "message_recieve"; did you mean "message_receive"?',
+      'lactea.yaml:4: bots[0].webhooks[0].events[2] is called "group_poke" in the format draft, got "group_nudge"',
+      'lactea.yaml:4: bots[0].webhooks[0].events[3] is an event of the format v1 alone, and this webhook has the format draft, got "bot_offline"',
+      'lactea.yaml:5: bots[0].webhooks[1].events[2] is called "group_nudge" in the format v1, got "group_poke"',
+      'lactea.yaml:5: bots[0].webhooks[1].events[3] is no event of the format v1, got "group_invitaton"; did you mean "group_invitation"?'
+    ],
     ...['CANARY', 'whsec_', 'whsec_CANARY!', 'whsec_A', 'whsec_====', ''].map((secret): [string, Given, string] => [
       `"${secret}" as a signing secret`,
       { file: bot(`webhooks: [{ url: "http://a/", secret: "${secret}" }]`) },
@@ -1100,16 +1120,21 @@ void t.test('what this version does not do yet is refused', async (t) => {
       'tokens of the maim door',
       { file: 'maim: { legacy_tokens: [CANARY] }' },
       `lactea.yaml:1: maim.legacy_tokens ${message}; leave it out`
-    ],
-    [
-      'format v1',
-      { file: bot('webhooks: [{ url: "http://a/", format: v1 }]', 'reverse_ws: [{ url: "ws://a/", format: v1 }]') },
-      `lactea.yaml:3: bots[0].webhooks[0].format v1 ${message}; use draft`,
-      `lactea.yaml:4: bots[0].reverse_ws[0].format v1 ${message}; use draft`
     ]
   ])
 
   accepts(t, [
+    [
+      'both formats of Milky',
+      {
+        file: bot(
+          'webhooks: [{ url: "http://a/", format: v1, events: [bot_offline, group_nudge] }]',
+          'reverse_ws: [{ url: "ws://a/", format: v1 }, { url: "ws://b/", format: draft }]'
+        )
+      },
+      (config) => config.bots[0]?.reverse_ws.map((target) => target.format),
+      ['v1', 'draft']
+    ],
     [
       'the defaults may be written down',
       {
@@ -1201,6 +1226,7 @@ void t.test('maskSecrets', async (t) => {
         nickname: 'Echo',
         access_token: 'CANARY7',
         report_self: false,
+        friend_requests: 'ask',
         webhooks: [
           {
             url: 'http://CANARY8:CANARY9@127.0.0.1:8081/hook?access_token=CANARY10&room=5',
@@ -1208,6 +1234,7 @@ void t.test('maskSecrets', async (t) => {
             secret: 'whsec_CANARY12',
             format: 'draft',
             events: ['message_receive'],
+            parallel: 8,
             timeout: 10_000
           }
         ],

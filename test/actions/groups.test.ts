@@ -50,6 +50,21 @@ t.test('asking about friends and groups', async (t) => {
     )
   })
 
+  t.test('a mute is told until it ends, wherever a member is shown', async (t) => {
+    const { dispatch, groups, setTime } = await openWorld(t)
+    await groups.mute(who.owner, GROUP, who.member, 60)
+    const shown = async (time: number): Promise<boolean> => {
+      setTime(time)
+      const outcome = await dispatch(who.bot, 'get_group_member_info', { group_id: GROUP, user_id: who.member })
+      const { member } = (outcome.ok ? outcome.data : {}) as { member: object }
+      return 'shut_up_end_time' in member
+    }
+    t.strictSame([await shown(START + 59), await shown(START + 60)], [true, false])
+    await groups.mute(who.owner, GROUP, who.member, 60)
+    await groups.mute(who.owner, GROUP, who.member, 0)
+    t.equal(await shown(START + 61), false, 'nor when it was lifted')
+  })
+
   t.test('a stranger is told nothing', async (t) => {
     const { dispatch } = await openWorld(t)
     for (const action of ['get_group_info', 'get_group_member_list', 'get_group_member_info'])

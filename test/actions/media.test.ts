@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { mp4, pdf, png, wav } from '../helpers/pictures.ts'
-import { GROUP, MAX_FILE, openWorld, who, type World } from '../core/world.ts'
+import { GROUP, MAX_FILE, openWorld, START, who, type World } from '../core/world.ts'
 
 const PICTURE = png(30, 20)
 const base64 = (bytes: Buffer): string => `base64://${bytes.toString('base64')}`
@@ -33,6 +34,8 @@ async function openStage(t: Test): Promise<Stage> {
   }
 }
 
+const digestOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
 t.test('a person sends a file of theirs', async (t) => {
   t.test('with words or without, and as what it is when they do not say', async (t) => {
     const { say, newest, upload } = await openStage(t)
@@ -52,7 +55,7 @@ t.test('a person sends a file of theirs', async (t) => {
       { type: 'text', text: 'a cat' }
     ])
     t.match(await say(who.member, { file_id: fileId, content: '', message_type: 'file' }), { ok: true })
-    t.strictSame(await newest(), [{ type: 'media', kind: 'file', file }])
+    t.strictSame(await newest(), [{ type: 'media', kind: 'file', file: { ...file, hash: digestOf(PICTURE) } }])
     t.match(await say(who.member, { file_id: fileId }), { ok: true })
     t.strictSame(await newest(), [{ type: 'media', kind: 'image', file }])
   })
@@ -169,10 +172,9 @@ t.test('a bot sends', async (t) => {
     const { dispatch, store, countFiles } = await openStage(t)
     const good = { type: 'image', data: { uri: base64(PICTURE) } }
     const broken: [uri: string, reason: string, words: RegExp][] = [
-      ['https://pictures.example/cat.png', 'invalid', /https addresses of media cannot be used yet/],
-      ['http://127.0.0.1/', 'invalid', /http addresses/],
-      ['file:///etc/passwd', 'invalid', /file addresses/],
-      ['cat.png', 'invalid', /send base64/],
+      ['http://127.0.0.1/', 'not_found', /^message: 127\.0\.0\.1 does not exist, or is in a network that/],
+      ['file:///etc/passwd', 'not_found', /^message: there is no such file in the folders that media\.folders opens/],
+      ['cat.png', 'invalid', /^message: expected http:\/\/, https:\/\/, file:\/\/\/ or base64:\/\/$/],
       ['base64://', 'invalid', /expected base64/],
       ['base64://not base64!', 'invalid', /expected base64/],
       [base64(pdf()), 'invalid', /application\/pdf cannot be sent as image/],
@@ -217,12 +219,12 @@ t.test('a bot hears what a person sent, and asks where it is', async (t) => {
     ],
     [
       { file_id: voice, message_type: 'voice' },
-      { type: 'record', data: { resource_id: `${voice}`, duration: 0 } }
+      { type: 'record', data: { resource_id: `${voice}`, duration: 1 } }
     ],
     [{ file_id: voice, message_type: 'audio' }, { type: 'record' }],
     [{ file_id: film }, { type: 'video', data: { resource_id: `${film}`, width: 0, height: 0, duration: 0 } }],
     [{ file_id: film, message_type: 'gif' }, { type: 'video' }],
-    [{ file_id: paper }, { type: 'text', data: { text: '[file report.pdf]' } }],
+    [{ file_id: paper }, { type: 'file', data: { file_id: `${paper}`, file_name: 'report.pdf' } }],
     [
       { file_url: 'https://pictures.example/cat.png', message_type: 'image' },
       { type: 'image', data: { resource_id: 'https://pictures.example/cat.png' } }
@@ -243,4 +245,22 @@ t.test('a bot hears what a person sent, and asks where it is', async (t) => {
   t.match(await ask(who.lonelyBot, `${picture}`), { error: { reason: 'not_found' } })
   for (const wrong of ['99', '0', '', 'x', 'http://pictures.example/cat.png', 'file:///etc/passwd', '1e3'])
     t.match(await ask(who.bot, wrong), { error: { reason: 'not_found' } }, wrong)
+})
+
+t.test('the address in what a bot hears is good for a day', async (t) => {
+  const { say, upload, dispatch, links, setTime } = await openStage(t)
+  await say(who.member, { file_id: await upload(who.member, PICTURE) })
+  const { data } = (await dispatch(who.bot, 'get_history_messages', { message_scene: 'group', peer_id: GROUP })) as any
+  const { temp_url, resource_id } = data.messages[0].segments[0].data
+  const counts = (url: string): boolean => {
+    const { searchParams } = new URL(url)
+    return links.isValid(Number(resource_id), searchParams.get('exp') ?? '', searchParams.get('sig') ?? '')
+  }
+  t.equal(counts(temp_url), true)
+  setTime(START + 24 * 3600)
+  t.equal(counts(temp_url), true)
+  setTime(START + 25 * 3600)
+  t.equal(counts(temp_url), false)
+  const fresh = (await dispatch(who.bot, 'get_resource_temp_url', { resource_id })) as any
+  t.equal(counts(fresh.data.url), true)
 })

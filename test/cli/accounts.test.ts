@@ -16,14 +16,17 @@ function atDirectory(t: Test, config?: object) {
 
 const tokenIn = ({ stdout }: Finished): string => /: ([\w-]{43})$/m.exec(stdout)?.[1] ?? ''
 
-async function whoIs(service: Service, token: string): Promise<{ http: number; uin?: number }> {
+/** What is answered to the token of a bot that was removed. */
+const SWITCHED_OFF = { http: 403, retcode: -403 }
+
+async function whoIs(service: Service, token: string): Promise<{ http: number; uin?: number; retcode?: number }> {
   const response = await fetch(`${service.url}/get_login_info`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: '{}'
   })
-  const { data } = (await response.json()) as { data?: { uin: number } }
-  return { http: response.status, ...(data && { uin: data.uin }) }
+  const { data, retcode } = (await response.json()) as { data?: { uin: number }; retcode: number }
+  return { http: response.status, ...(data ? { uin: data.uin } : { retcode }) }
 }
 
 async function signIn(service: Service, username: string, password: string): Promise<string | undefined> {
@@ -61,13 +64,13 @@ void t.test('lactea bot', async (t) => {
     const socket = await openSocket(t, `${service.ws}/?access_token=${second}`)
 
     const renewed = tokenIn(await lactea('bot', 'token', '10001'))
-    t.strictSame(await whoIs(service, first), { http: 403 })
+    t.strictSame(await whoIs(service, first), { http: 403, retcode: -403 })
     t.strictSame(await whoIs(service, renewed), { http: 200, uin: 10001 })
     socket.send({ action: 'get_login_info', params: {}, echo: 'still here' })
     t.match(await socket.next(), { data: { echo: 'still here' } })
 
     await lactea('bot', 'remove', '10002')
-    t.strictSame(await whoIs(service, second), { http: 403 })
+    t.strictSame(await whoIs(service, second), SWITCHED_OFF)
     t.match(await closedWithin(socket, 5000), { code: 1008 })
     await t.rejects(openSocket(t, `${service.ws}/?access_token=${second}`), { message: 'refused with 403' })
   })
@@ -91,7 +94,7 @@ void t.test('lactea bot', async (t) => {
     const stranger = await openSocket(t, service.ws)
     const token = tokenIn(await lactea('bot', 'token', '10001'))
     t.match(await closedWithin(stranger, 5000), { code: 1008 })
-    t.strictSame(await whoIs(service, 'whatever'), { http: 403 })
+    t.strictSame(await whoIs(service, 'whatever'), { http: 403, retcode: -403 })
     t.strictSame(await whoIs(service, token), { http: 200, uin: 10001 })
   })
 
@@ -101,7 +104,7 @@ void t.test('lactea bot', async (t) => {
     const socket = await openSocket(t, `${service.ws}/?access_token=token-two`)
     await lactea('bot', 'remove', '10002')
     t.match(await closedWithin(socket, 5000), { code: 1008 })
-    t.strictSame(await whoIs(service, 'token-two'), { http: 403 })
+    t.strictSame(await whoIs(service, 'token-two'), SWITCHED_OFF)
     await t.rejects(openSocket(t, `${service.ws}/?access_token=token-two`), { message: 'refused with 403' })
     t.strictSame(await whoIs(service, 'token-one'), { http: 200, uin: 10001 })
   })

@@ -6,7 +6,7 @@ import { GROUP, openWorld, START, who, type World } from './world.ts'
 const ALL = { offset: 0, limit: 10 }
 
 const add = async ({ accounts, contacts }: World, owner: number, contactId: number, remark?: string) =>
-  contacts.add(await accounts.get(owner), contactId, remark)
+  contacts.add(await accounts.get(owner), contactId, { remark })
 const idsOf = async ({ contacts }: World, accountId: number): Promise<number[]> =>
   (await contacts.list(accountId, ALL)).contacts.map(({ id }) => id)
 
@@ -20,14 +20,47 @@ t.test('contacts', async (t) => {
     t.strictSame(await world.news(), [])
   })
 
-  t.test('a bot has its new friend at once and may write first; removed, it may not any more', async (t) => {
+  t.test('a bot is asked by its new friend and may write first; removed, it may not any more', async (t) => {
     const world = await openWorld(t)
     t.equal(await refusal(world.writeTo(who.lonelyBot, who.stranger, 'hello?')), 'not_found')
-    await add(world, who.stranger, who.lonelyBot)
-    t.strictSame(await idsOf(world, who.lonelyBot), [who.stranger])
-    await world.writeTo(who.lonelyBot, who.stranger, 'hello')
-    await world.contacts.remove(await world.accounts.get(who.stranger), who.lonelyBot)
+    const stranger = await world.accounts.get(who.stranger)
+    const added = await world.contacts.add(stranger, who.lonelyBot, { comment: 'let us talk' })
+    t.strictSame(added, { isNew: true })
+    t.match(await world.news(), [
+      {
+        kind: 'friend.requested',
+        audience: [who.lonelyBot],
+        data: { initiatorId: who.stranger, comment: 'let us talk', via: 'contacts' }
+      }
+    ])
+    t.strictSame([await idsOf(world, who.lonelyBot), await idsOf(world, who.stranger)], [[], [who.lonelyBot]])
+    const chatId = await world.chats.openPrivate(await world.accounts.get(who.lonelyBot), who.stranger)
+    t.equal((await world.writeTo(who.lonelyBot, who.stranger, 'hello')).chatId, chatId)
+    t.strictSame(await add(world, who.stranger, who.lonelyBot), { isNew: false })
+    t.match(await world.news(), [{ kind: 'message.created' }], 'asked once')
+    await world.contacts.remove(stranger, who.lonelyBot)
     t.strictSame([await idsOf(world, who.lonelyBot), await idsOf(world, who.stranger)], [[], []])
+    t.strictSame(await world.friends.listRequests(who.lonelyBot, 10), [])
+  })
+
+  t.test('a bot that lets everybody in has its new friend at once, and hears of it', async (t) => {
+    const world = await openWorld(t)
+    await add(world, who.stranger, who.openBot)
+    t.match(await world.news(), [{ kind: 'friend.requested', audience: [who.openBot] }])
+    t.strictSame([await idsOf(world, who.openBot), await idsOf(world, who.stranger)], [[who.stranger], [who.openBot]])
+    await add(world, who.stranger, who.openBot, 'my bot')
+    t.strictSame(await world.news(), [])
+    t.strictSame(world.signals(), [])
+  })
+
+  t.test('who is blocked cannot ask, in neither direction', async (t) => {
+    const world = await openWorld(t)
+    await world.store.addBlock(who.lonelyBot, who.stranger, START)
+    t.equal(await refusal(add(world, who.stranger, who.lonelyBot)), 'forbidden')
+    t.strictSame(await idsOf(world, who.stranger), [])
+    await world.contacts.block(who.member, who.lonelyBot)
+    t.equal(await refusal(add(world, who.member, who.lonelyBot)), 'forbidden')
+    t.strictSame(await world.news(), [])
   })
 
   t.test('a bot adds nobody', async (t) => {
@@ -90,9 +123,9 @@ t.test('blocking', async (t) => {
 
   t.test('stops a bot that is a friend', async (t) => {
     const world = await openWorld(t)
-    await add(world, who.stranger, who.lonelyBot)
-    await world.contacts.block(who.stranger, who.lonelyBot)
-    t.equal(await refusal(world.writeTo(who.lonelyBot, who.stranger, 'hello')), 'forbidden')
+    await add(world, who.stranger, who.openBot)
+    await world.contacts.block(who.stranger, who.openBot)
+    t.equal(await refusal(world.writeTo(who.openBot, who.stranger, 'hello')), 'forbidden')
   })
 
   t.test('is of others that exist, and seen by who did it', async (t) => {

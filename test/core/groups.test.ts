@@ -18,6 +18,18 @@ const powers = {
     admin: ['forbidden', 'forbidden', 'accepted'],
     member: ['forbidden', 'forbidden', 'forbidden']
   },
+  'kick for good': {
+    act: ({ groups }: World, actor: number, target: number) => groups.kick(actor, GROUP, target, true),
+    owner: ['invalid', 'accepted', 'accepted'],
+    admin: ['forbidden', 'forbidden', 'accepted'],
+    member: ['forbidden', 'forbidden', 'forbidden']
+  },
+  'give a title to': {
+    act: ({ groups }: World, actor: number, target: number) => groups.setTitle(actor, GROUP, target, 'Poet'),
+    owner: ['accepted', 'accepted', 'accepted'],
+    admin: ['forbidden', 'forbidden', 'accepted'],
+    member: ['forbidden', 'forbidden', 'forbidden']
+  },
   'make an admin of': {
     act: ({ groups }: World, actor: number, target: number) => groups.setAdmin(actor, GROUP, target, true),
     owner: ['forbidden', 'accepted', 'accepted'],
@@ -68,6 +80,27 @@ t.test('who may change the group itself', async (t) => {
     t.equal(await refusal(groups.rename(who[actor as Name], GROUP, 'New')), outcome, `${actor} renames: ${outcome}`)
     t.equal(await refusal(groups.muteAll(who[actor as Name], GROUP, true)), outcome, `${actor} mutes all: ${outcome}`)
   }
+})
+
+t.test('owner and admins give themselves titles, members do not', async (t) => {
+  const { groups } = await openWorld(t)
+  const expected = { owner: 'accepted', admin: 'accepted', member: 'forbidden' }
+  for (const [name, outcome] of Object.entries(expected)) {
+    const id = who[name as Name]
+    t.equal(await refusal(groups.setTitle(id, GROUP, id, 'Poet')), outcome, name)
+  }
+})
+
+t.test('who is kicked for good is banned in the same moment, and told once', async (t) => {
+  const { groups, members, news, store } = await openWorld(t)
+  await groups.kick(who.admin, GROUP, who.member, true)
+  t.match(await news(), [{ kind: 'member.left', data: { accountId: who.member, operatorId: who.admin } }])
+  const all = { offset: 0, limit: 10 }
+  t.match(await store.listBans(GROUP, all), { bans: [{ id: who.member, operatorId: who.admin }], total: 1 })
+  await groups.kick(who.admin, GROUP, who.member2)
+  t.match(await store.listBans(GROUP, all), { total: 1 })
+  await members.unban(who.admin, GROUP, who.member)
+  t.match(await store.listBans(GROUP, all), { total: 0 })
 })
 
 t.test('everybody sets their own card, nobody kicks or mutes themselves', async (t) => {

@@ -31,6 +31,11 @@ t.test('a link is a path, or absolute where the public address is known', async 
     known.linkOf({ url: 'https://elsewhere.example/cat.png', name: 'cat.png' }),
     'https://elsewhere.example/cat.png'
   )
+
+  const both = create({ publicUrl: 'https://chat.example.org', botUrl: 'http://gateway:3000' })
+  t.match(both.linkOf(FILE), /^https:\/\/chat\.example\.org\/api/)
+  t.match(both.absoluteLinkOf(FILE), /^http:\/\/gateway:3000\/api\/files\/7\//, 'bots have an address of their own')
+  t.equal(both.findFileId(both.absoluteLinkOf(FILE)), 7)
 })
 
 t.test('a link holds for a day at least, and is the same for an hour', async (t) => {

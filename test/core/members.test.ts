@@ -45,6 +45,7 @@ t.test('putting somebody into a group', async (t) => {
     const owner = await accounts.get(who.owner)
     t.equal(await refusal(members.add(owner, GROUP, [who.stranger, 4242])), 'not_found')
     await store.disableAccount(who.lonelyBot, START)
+    await world.news()
     t.equal(await refusal(members.add(owner, GROUP, [who.stranger, who.lonelyBot])), 'not_found')
     t.equal(await store.findMember(GROUP, who.stranger), undefined)
     t.strictSame(await world.news(), [])

@@ -116,7 +116,13 @@ async function openReal() {
   const store = await openSqliteStore({ path: ':memory:' })
   await addAccounts(store, ACCOUNTS.length)
   for (const id of GROUPS) await addGroup(store, [ACCOUNTS[0], ACCOUNTS[1]], { id })
-  const chats = createChats(store, () => TIME, { personText: 100, botText: 100, segments: 10, editWindowS: 0 })
+  const chats = createChats(store, () => TIME, {
+    personText: 100,
+    botText: 100,
+    segments: 10,
+    forwarded: 6,
+    editWindowS: 0
+  })
   const groups = createGroups(store, () => TIME)
   const senders = new Map(await Promise.all(ACCOUNTS.map(async (id) => [id, await store.findAccount(id)] as const)))
   let count = 0

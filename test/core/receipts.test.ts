@@ -72,12 +72,22 @@ async function audienceOf(size: number, { isChannel = false } = {}): Promise<rea
   const receipts = createReceipts({
     store: {
       markRead: async () => ({ before: 0 }),
+      findMessageId: async () => undefined,
       markDelivered: async () => {},
-      findChat: async () => ({ id: 1, kind: 'group', name: '', isChannel }),
+      findChat: async () => ({
+        id: 1,
+        kind: 'group',
+        name: '',
+        isChannel,
+        memberCount: 1,
+        description: '',
+        announcement: '',
+        createdAt: 0
+      }),
       listAudience: async () => members,
       listAuthors: async (_chatId, _after, _upTo, limit) => [...members.slice(-limit + 1), 999_999]
     },
-    chats: { locate: async () => ({ chatId: 1, seq: 5 }) },
+    chats: { locate: async () => ({ chatId: 1, seq: 5 }), getOwn: () => Promise.reject(new Error('not asked')) },
     clock: createTestClock(),
     tell: (signal) => void told.push(signal),
     onError: (err) => t.error(err),

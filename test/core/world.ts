@@ -3,26 +3,39 @@ import { actions } from '../../src/actions/index.ts'
 import { createAccounts, type Accounts } from '../../src/core/accounts.ts'
 import type { AllowanceName, Outcome } from '../../src/core/action.ts'
 import { createAllowances, type Allowances } from '../../src/core/allowances.ts'
+import { createAnnouncements, type Announcements } from '../../src/core/announcements.ts'
 import { createCalls, type Calls } from '../../src/core/calls.ts'
 import { createChats, type Chats } from '../../src/core/chats.ts'
 import { createContacts, type Contacts } from '../../src/core/contacts.ts'
 import { createDirectory, type Directory } from '../../src/core/directory.ts'
 import { createDispatcher } from '../../src/core/dispatcher.ts'
+import { createEssence, type Essence } from '../../src/core/essence.ts'
 import { createFiles, type Files } from '../../src/core/files.ts'
+import { createFriends, type Friends } from '../../src/core/friends.ts'
+import { createGestures, type Gestures } from '../../src/core/gestures.ts'
 import type { GatewayEvent } from '../../src/core/event.ts'
+import { createGroupFiles, type GroupFiles } from '../../src/core/group-files.ts'
+import { createGroupRequests, type GroupRequests } from '../../src/core/group-requests.ts'
 import { createGroups, type Groups } from '../../src/core/groups.ts'
 import { createLinks, type Links } from '../../src/core/links.ts'
 import { createHistory, type History } from '../../src/core/history.ts'
 import { createMembers, type Members } from '../../src/core/members.ts'
 import { createDevices, type Devices } from '../../src/core/devices.ts'
 import { createNotices, type Notices } from '../../src/core/notices.ts'
+import { createPins, type Pins } from '../../src/core/pins.ts'
 import { createPresence, type Presence } from '../../src/core/presence.ts'
+import { createReactions, type Reactions } from '../../src/core/reactions.ts'
 import { createReceipts, type Receipts } from '../../src/core/receipts.ts'
+import type { Intake } from '../../src/core/intake.ts'
 import type { DraftSegment } from '../../src/core/segment.ts'
 import type { Signal } from '../../src/core/signal.ts'
 import type { Message, Store } from '../../src/core/store.ts'
 import { createTyping, type Typing } from '../../src/core/typing.ts'
 import { openBlobs, type BlobStore } from '../../src/files/blobs.ts'
+import { createFolders } from '../../src/files/folders.ts'
+import { createIntake } from '../../src/files/intake.ts'
+import { createFetcher } from '../../src/net/fetcher.ts'
+import { createGuard } from '../../src/net/guard.ts'
 import { digestToken, passwords } from '../../src/secrets.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { createTestClock, type TestClock } from '../helpers/clock.ts'
@@ -39,11 +52,13 @@ export const who = {
   /** A bot; in the group. */
   bot: 10007,
   /** A bot that is in nothing. */
-  lonelyBot: 10008
+  lonelyBot: 10008,
+  /** A bot that is in nothing, and lets in who asks. */
+  openBot: 10009
 } as const
 export const GROUP = 100001
 export const START = 1_700_000_000
-export const limits = { personText: 10, botText: 20, segments: 5, editWindowS: 60 }
+export const limits = { personText: 10, botText: 20, segments: 5, forwarded: 6, editWindowS: 60 }
 
 /** Bytes. */
 export const MAX_FILE = 4096
@@ -58,7 +73,12 @@ export interface World {
   readonly notices: Notices
   readonly calls: Calls
   readonly files: Files
+  readonly groupFiles: GroupFiles
   readonly blobs: BlobStore
+  readonly intake: Intake
+  readonly version: string
+  readonly maxMembers: number
+  readonly now: () => number
   readonly links: Links
   readonly allowances: Allowances<AllowanceName>
   /** Drives what waits (receipts and the like); the time of messages is set by `setTime`. */
@@ -68,9 +88,16 @@ export interface World {
   readonly accounts: Accounts
   readonly chats: Chats
   readonly groups: Groups
+  readonly groupRequests: GroupRequests
   readonly members: Members
   readonly directory: Directory
   readonly contacts: Contacts
+  readonly friends: Friends
+  readonly gestures: Gestures
+  readonly pins: Pins
+  readonly announcements: Announcements
+  readonly essence: Essence
+  readonly reactions: Reactions
   readonly history: History
   /** Everything that happened since this was last asked for. */
   readonly news: () => Promise<GatewayEvent[]>
@@ -83,7 +110,11 @@ export interface World {
 /** The real rules on a real store in memory, with a clock that stands still until it is set. */
 export async function openWorld(t: Test): Promise<World> {
   const store = await openSqliteStore({ path: ':memory:' })
-  t.teardown(() => store.close())
+  let tidied = Promise.resolve()
+  t.teardown(async () => {
+    await tidied
+    await store.close()
+  })
   let time = START
   const now = (): number => time
   const clock = createTestClock(START)
@@ -107,8 +138,10 @@ export async function openWorld(t: Test): Promise<World> {
     intervalMs: 5000,
     audience: 500
   })
-  const directory = createDirectory({ store, presence, now })
-  const contacts = createContacts({ store, directory, now })
+  const links = createLinks({ secret: 'secret', publicUrl: undefined, origin: () => 'http://127.0.0.1:3000', now })
+  const directory = createDirectory({ store, presence, links, now })
+  const acceptsAtOnce = (accountId: number): boolean => accountId === who.openBot
+  const contacts = createContacts({ store, directory, acceptsAtOnce, now })
   const typing = createTyping({ store, chats, devices, clock, tell, onError, ttlMs: 30_000, maxOnline: 4 })
   let callNumber = 0
   const calls = createCalls({
@@ -122,6 +155,7 @@ export async function openWorld(t: Test): Promise<World> {
     graceMs: 10_000
   })
   const notices = createNotices({ store, clock, tell, onError, position: 0 })
+  const friends = createFriends({ store, directory, notices, acceptsAtOnce, now })
   const plenty = { perSecond: 1000, burst: 1000 }
   const allowances = createAllowances<AllowanceName>(
     { search: plenty, send: plenty, chat: plenty, read: plenty, typing: plenty, watch: plenty, offer: plenty },
@@ -129,23 +163,43 @@ export async function openWorld(t: Test): Promise<World> {
   )
   const blobs = await openBlobs(makeDirectory(t))
   const files = createFiles({ store, blobs, now, maxBytes: MAX_FILE })
-  const links = createLinks({ secret: 'secret', publicUrl: undefined, origin: () => 'http://127.0.0.1:3000', now })
+  const tidy = (): void => void (tidied = tidied.then(files.tidy).catch(onError))
+  const groupFiles = createGroupFiles({ store, groups, now, tidy })
   const context = {
     accounts,
     chats,
     groups,
+    groupRequests: createGroupRequests({ store, chats, notices, now, maxMembers: 8 }),
     members,
     directory,
     contacts,
+    friends,
+    gestures: createGestures({ store, directory, now }),
+    pins: createPins(store, now),
+    version: '1.2.3',
+    announcements: createAnnouncements({ store, groups, files, now }),
+    essence: createEssence(store, groups, now),
+    reactions: createReactions(store, chats, now),
     store,
     receipts,
     presence,
     typing,
     notices,
     files,
+    groupFiles,
     links,
     calls,
-    allowances
+    allowances,
+    intake: createIntake({
+      files,
+      web: createFetcher({ guard: createGuard({ allowedNetworks: [] }), maxBytes: MAX_FILE }),
+      disk: createFolders({ folders: [], dataDir: makeDirectory(t), maxBytes: MAX_FILE }),
+      maxBytes: MAX_FILE,
+      timeoutMs: 20_000,
+      clock
+    }),
+    maxMembers: 8,
+    now
   }
   const dispatcher = createDispatcher({
     actions,

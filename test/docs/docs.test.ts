@@ -1,12 +1,14 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
+import { actions } from '../../src/actions/index.ts'
 import { configReference, Limits } from '../../src/config.ts'
 import { ActionError, REASONS, type Reason } from '../../src/core/errors.ts'
 import { draftActions, draftExtensions } from '../../src/protocols/draft-actions.ts'
 import { toErrorCode } from '../../src/protocols/imsuite.ts'
-import { EVENT_TYPES, toDraftEnvelope } from '../../src/protocols/milky-draft.ts'
-import { blocksOf, headingsOf, linksOf, namesWith, pathsIn, readPage, root, tableBelow } from './markdown.ts'
+import { toDraftEnvelope } from '../../src/protocols/milky-draft.ts'
+import { MILKY_ACTIONS } from '../../src/protocols/milky.ts'
+import { blocksOf, headingsOf, linksOf, pathsIn, readPage, root, tableBelow } from './markdown.ts'
 
 const docs = readdirSync(`${root}docs`).map((name) => `docs/${name}`)
 const pages = ['README.md', 'README.zh-CN.md', 'CONTRIBUTING.md', ...docs]
@@ -80,11 +82,22 @@ t.test('docs/architecture.md', async (t) => {
 t.test('docs/milky.md', async (t) => {
   const page = readPage('docs/milky.md')
 
-  t.test('lists the 44 actions of the draft and says which work', async (t) => {
+  t.test('lists the 64 actions of Milky 1.2 and the 44 of the draft, and says which work', async (t) => {
     const rows = tableBelow(page, '## Actions')
-    t.equal(new Set(rows.map((row) => row[0])).size, 44)
-    t.strictSame(namesWith('yes', rows), draftActions.map((action) => action.name).toSorted())
-    t.equal(namesWith('yes', rows).length + namesWith('later', rows).length, 44)
+    const names = Object.values(MILKY_ACTIONS).flat()
+    t.equal(names.length, 64)
+    t.strictSame(
+      rows.map(([name]) => name),
+      names
+    )
+    const drafts = new Set(rows.flatMap(([, draft = '']) => (draft === '–' ? [] : draft.split(', '))))
+    t.equal(drafts.size, 44)
+    const known = new Set(actions.map((action) => action.name))
+    for (const [name = '', , state] of rows) t.equal(state, known.has(name) ? 'yes' : 'later', name)
+    const working = new Set(
+      rows.flatMap(([, draft = '', state]) => (state === 'yes' && draft !== '–' ? draft.split(', ') : []))
+    )
+    t.strictSame(draftActions.map((action) => action.name).toSorted(), [...working].toSorted())
   })
 
   t.test('lists what there is beside the draft', async (t) => {
@@ -95,12 +108,10 @@ t.test('docs/milky.md', async (t) => {
     )
   })
 
-  t.test('lists the 18 events of the draft and says which are sent', async (t) => {
+  t.test('lists the events of both', async (t) => {
     const rows = tableBelow(page, '## Events')
-    t.equal(new Set(rows.map((row) => row[0])).size, 18)
-    const sent = Object.values(EVENT_TYPES).filter((type) => type !== undefined)
-    t.strictSame(namesWith('yes', rows), sent.toSorted())
-    t.equal(namesWith('yes', rows).length + namesWith('later', rows).length, 18)
+    t.equal(new Set(rows.map(([name]) => name)).size, 20)
+    t.equal(new Set(rows.flatMap(([, draft = '–']) => (draft === '–' ? [] : [draft]))).size, 18)
   })
 
   t.test('lists the retcodes', async (t) => {

@@ -194,6 +194,36 @@ t.test('curl.sh', async (t) => {
   })
 })
 
+t.test('event-bot.ts answers, also what was said while it was cut off', async (t) => {
+  const app = await startApp(t)
+  const line = startExample(t, 'event-bot.ts', { MILKY_URL: app.url, MILKY_TOKEN: 'token-one' })
+  const alice = await signInAlice(t, app)
+  await line(/^connected$/)
+  for (const [place, words] of [
+    [toBotOne, 'hello'],
+    [inGroup, 'hello all']
+  ] as const) {
+    say(alice, place, words)
+    t.strictSame(await hear(alice, 2), [
+      [10011, words],
+      [10001, `echo: ${words}`]
+    ])
+  }
+  const { port } = new URL(app.url)
+  const { dir } = app
+  await line(/"ok"/)
+  await app.lactea.app.close()
+  await line(/^not connected/)
+  const again = await startApp(t, { dir, port: Number(port) })
+  const back = await signInAlice(t, again)
+  say(back, toBotOne, 'still there?')
+  await line(/^connected$/)
+  t.strictSame(await hear(back, 2), [
+    [10011, 'still there?'],
+    [10001, 'echo: still there?']
+  ])
+})
+
 t.test('every example has less than 40 lines', async (t) => {
   for (const name of readdirSync(folder)) {
     t.ok(readFileSync(folder + name, 'utf8').split('\n').length - 1 < 40, name)

@@ -33,7 +33,15 @@ async function open(t: Test): Promise<{ dir: string; blobs: BlobStore }> {
 t.test('bytes are kept once, under their digest, for the owner alone', async (t) => {
   const { dir, blobs } = await open(t)
   const halves = [PICTURE.subarray(0, 10), PICTURE.subarray(10)]
-  const content = { sha256: SHA, size: PICTURE.length, mime: 'image/png', extension: 'png', width: 30, height: 20 }
+  const content = {
+    sha256: SHA,
+    size: PICTURE.length,
+    mime: 'image/png',
+    extension: 'png',
+    width: 30,
+    height: 20,
+    durationS: 0
+  }
   t.strictSame(await blobs.receive(halves, LIMIT, keepAll), content)
   t.strictSame(await blobs.receive([PICTURE], LIMIT, keepAll), content)
   const path = join(SHA.slice(0, 2), SHA.slice(2))

@@ -49,3 +49,26 @@ t.test('broken pictures have no size, and break nothing', async (t) => {
     t.ok(Number.isSafeInteger(width) && Number.isSafeInteger(height), head)
   }
 })
+
+t.test('the pictures that every Milky server has to take are known', async (t) => {
+  const jpeg = Buffer.from('ffd8ffe000104a46494600010100000100010000ffc0000b080014001e01011100ffd9', 'hex')
+  const webp = Buffer.from('524946461a000000574542505650384c0d0000002f1dc0040010885388fe0700', 'hex')
+  const bmp = Buffer.alloc(54)
+  bmp.write('BM')
+  bmp.writeUInt32LE(54, 2)
+  bmp.writeUInt32LE(54, 10)
+  bmp.writeUInt32LE(40, 14)
+  bmp.writeInt32LE(30, 18)
+  bmp.writeInt32LE(20, 22)
+  bmp.writeUInt16LE(1, 26)
+  bmp.writeUInt16LE(24, 28)
+  const rows: [bytes: Buffer, mime: string, extension: string][] = [
+    [png(30, 20), 'image/png', 'png'],
+    [jpeg, 'image/jpeg', 'jpg'],
+    [Buffer.from('4749463839611e001400800000000000ffffff2c', 'hex'), 'image/gif', 'gif'],
+    [webp, 'image/webp', 'webp'],
+    [bmp, 'image/bmp', 'bmp']
+  ]
+  for (const [bytes, mime, extension] of rows)
+    t.strictSame(await recognise(bytes), { mime, extension, width: 30, height: 20 }, mime)
+})

@@ -3,6 +3,7 @@ import type { Test } from 'tap'
 import { buildApp, type Lactea } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { makeDirectory } from './directory.ts'
+import { faultOfData } from './milky-judge.ts'
 import { createLogger, type LogLevel } from '../../src/log.ts'
 import { stringify } from 'yaml'
 import { writeFileSync } from 'node:fs'
@@ -24,6 +25,14 @@ export const world = {
   }
 }
 
+export interface ApiAnswer {
+  readonly http: number
+  readonly status: string
+  readonly retcode: number
+  readonly message?: string
+  readonly data?: any
+}
+
 export interface Running {
   readonly lactea: Lactea
   /** `http://127.0.0.1:port` */
@@ -35,11 +44,9 @@ export interface Running {
   /** The first line that holds these words; waits for it. */
   readonly logged: (words: string) => Promise<string>
   /** Calls a Milky draft action over HTTP as a bot; gives the parsed body. */
-  readonly call: (
-    token: string,
-    api: string,
-    params?: object
-  ) => Promise<{ http: number; status: string; retcode: number; message?: string; data?: any }>
+  readonly call: (token: string, api: string, params?: object) => Promise<ApiAnswer>
+  /** The same for Milky 1.2, strictly judged: throws when a success is not as the package has it. */
+  readonly milky: (token: string, api: string, params?: object) => Promise<ApiAnswer>
   readonly signIn: (username: string, password: string) => Promise<string>
 }
 
@@ -94,13 +101,12 @@ export async function startApp(
         watchers.add(watch)
       })
     },
-    async call(token, api, params = {}) {
-      const response = await fetch(`${url}/${api}`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        body: JSON.stringify(params)
-      })
-      return { http: response.status, ...((await response.json()) as { status: string; retcode: number }) }
+    call: (token, api, params) => post(`${url}/${api}`, token, params),
+    async milky(token, api, params) {
+      const answer = await post(`${url}/api/${api}`, token, params)
+      const fault = answer.status === 'ok' ? faultOfData(api, answer.data) : undefined
+      if (fault !== undefined) throw new Error(fault)
+      return answer
     },
     async signIn(username, password) {
       const response = await fetch(`${url}/api/auth/login`, {
@@ -117,4 +123,13 @@ export async function startApp(
 /** A message of plain text, as the draft writes it. */
 export function text(words: string): object[] {
   return [{ type: 'text', data: { text: words } }]
+}
+
+async function post(url: string, token: string, params: object = {}): Promise<ApiAnswer> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(params)
+  })
+  return { http: response.status, ...((await response.json()) as Omit<ApiAnswer, 'http'>) }
 }

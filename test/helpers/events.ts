@@ -6,7 +6,15 @@ export function messageEvent(id: number, { chatId = 100001, audience = [10002] }
     id,
     kind: 'message.created',
     time: 1_700_000_000,
-    chat: { id: chatId, kind: 'group', name: 'Test group' },
+    chat: {
+      id: chatId,
+      kind: 'group',
+      name: 'Test group',
+      memberCount: 2,
+      description: '',
+      announcement: '',
+      createdAt: 0
+    },
     eventSeq: id,
     audience,
     data: {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { startApp, text, type Running } from '../helpers/app.ts'
+import { faultOfData, faultOfEvent } from '../helpers/milky-judge.ts'
 import { wrapSocket, type TestSocket } from '../helpers/socket.ts'
 import { socketSuite, withSecondBot } from '../helpers/socket-suite.ts'
 
@@ -200,4 +201,111 @@ t.test('stops while it waits for the next try', async (t) => {
   await app.logged('will dial again')
   await app.lactea.app.close()
   t.equal(server.open(), 0)
+})
+
+t.test('the format v1', async (t) => {
+  const attach = async (t: Test, settings: object = {}): Promise<{ app: Running; server: BotServer; bot: Dialled }> => {
+    const server = await startBotServer(t)
+    const bots = withSecondBot({ ...settings, reverse_ws: [{ url: server.url, format: 'v1' }] })
+    const app = await startApp(t, { config: { bots } })
+    return { app, server, bot: await server.next() }
+  }
+
+  t.test('tells events as the bare objects of Milky 1.2', async (t) => {
+    const { app, bot } = await attach(t)
+    await say(app, 'hello')
+    await app.milky('token-one', 'set_group_name', { group_id: 100001, new_group_name: 'Renamed' })
+    await app.milky('token-two', 'set_peer_pin', { message_scene: 'group', peer_id: 100001 })
+    const events = [await bot.next(), await bot.next(), await bot.next()]
+    t.match(events, [
+      { self_id: 10002, event_type: 'message_receive', data: { message_scene: 'group', peer_id: 100001 } },
+      { self_id: 10002, event_type: 'group_name_change', data: { new_group_name: 'Renamed' } },
+      { self_id: 10002, event_type: 'peer_pin_change' }
+    ])
+    for (const event of events) t.equal(faultOfEvent(event), undefined)
+  })
+
+  t.test('answers calls with the envelope of Milky 1.2 and their echo', async (t) => {
+    const { bot } = await attach(t)
+    bot.send({ action: 'get_login_info', params: {}, echo: '1' })
+    t.strictSame(await bot.next(), { status: 'ok', retcode: 0, data: { uin: 10002, nickname: 'Two' }, echo: '1' })
+    bot.send({ action: 'get_friend_info', params: { user_id: 10001 }, echo: { a: [1] } })
+    const { data, ...envelope } = await bot.next()
+    t.strictSame(envelope, { status: 'ok', retcode: 0, echo: { a: [1] } })
+    t.equal(faultOfData('get_friend_info', data), undefined)
+    bot.send('{"action":"get_login_info","echo":123456789012345678901234567890}')
+    t.match(await bot.nextText(), /,"echo":123456789012345678901234567890\}$/, 'digit by digit')
+    bot.send({ action: 'get_login_info' })
+    t.strictSame(Object.keys(await bot.next()), ['status', 'retcode', 'data'], 'no echo where none was given')
+    const refused: [frame: string, retcode: number][] = [
+      ['{"action":"no_such_api","echo":1}', -404],
+      ['{"action":"recall_message","params":{"message_id":"Group:100001:1"},"echo":1}', -404],
+      ['{"action":"get_friend_info","params":{"user_id":10011},"echo":1}', -404],
+      ['{"action":"get_friend_info","params":{"user_id":"x"},"echo":1}', -400],
+      ['{"action":7,"echo":1}', -400],
+      ['{"echo":1', -400],
+      ['[]', -400],
+      [`{"action":"get_login_info","echo":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, -400]
+    ]
+    for (const [frame, retcode] of refused) {
+      bot.send(frame)
+      const answer = await bot.next()
+      t.match(answer, { status: 'failed', retcode, message: /./ }, frame.slice(0, 60))
+      t.notOk('data' in answer || 'post_type' in answer)
+    }
+  })
+
+  t.test('tells a call from an event, and an own message after its answer', async (t) => {
+    const { bot } = await attach(t, { report_self: true })
+    for (let index = 1; index <= 20; index++)
+      bot.send({ action: 'send_group_message', params: { group_id: 100001, message: text(`${index}`) }, echo: index })
+    const answered = new Set<number>()
+    const told: number[] = []
+    while (told.length < 20) {
+      const frame = await bot.next()
+      if (frame.status !== undefined) answered.add(frame.data.message_seq)
+      else {
+        t.ok(answered.has(frame.data.message_seq))
+        told.push(frame.data.message_seq)
+      }
+    }
+    t.strictSame(
+      told,
+      Array.from({ length: 20 }, (_, index) => index + 1)
+    )
+  })
+
+  t.test('goes on where it was after a cut', async (t) => {
+    const { app, server, bot } = await attach(t)
+    await say(app, 'heard')
+    t.equal((await bot.next()).data.message_seq, 1)
+    await bot.asked(await lastEventId(app))
+    bot.socket.terminate()
+    await bot.closed
+    await say(app, 'missed')
+    t.equal((await (await server.next()).next()).data.message_seq, 2)
+  })
+})
+
+t.test('who is switched off is told so in v1, and is not dialled again', async (t) => {
+  for (const format of ['v1', 'draft']) {
+    const server = await startBotServer(t)
+    const bots = withSecondBot({ reverse_ws: [{ url: server.url, format }] })
+    const app = await startApp(t, { config: { bots }, logLevel: 'info' })
+    const bot = await server.next()
+    await say(app, 'hello')
+    await app.lactea.gateway.accounts.remove(10002)
+    await say(app, 'too late')
+    t.match(await bot.closed, { code: 1008 })
+    const heard = bot.waiting()
+    t.equal(heard.length, format === 'v1' ? 2 : 1)
+    if (format === 'v1') {
+      t.match(heard[1], { self_id: 10002, event_type: 'bot_offline' })
+      t.equal(faultOfEvent(heard[1]), undefined)
+    }
+    await app.logged('not dialled any more')
+    t.equal(server.open(), 0)
+    while (app.lactea.gateway.hub.size() > 0) await app.call('token-one', 'get_login_info')
+    await app.lactea.app.close()
+  }
 })

@@ -6,6 +6,7 @@ import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
 import { startApp, text, world, type Running } from '../helpers/app.ts'
 import { makeDirectory } from '../helpers/directory.ts'
+import { faultOfEvent } from '../helpers/milky-judge.ts'
 import { startWebhook, type Delivered } from '../helpers/webhook.ts'
 import { withSecondBot } from '../helpers/socket-suite.ts'
 
@@ -314,4 +315,85 @@ t.test('a delivery under way is broken off when the gateway stops', async (t) =>
   await hook.next()
   await app.lactea.app.close()
   t.pass('it did not wait for the answer')
+})
+
+t.test('the format v1', async (t) => {
+  t.test('posts the bare event of Milky 1.2, signed, with the headers of the draft', async (t) => {
+    const hook = await startWebhook(t)
+    const secret = `whsec_${Buffer.from('a secret of twenty-four!').toString('base64')}`
+    const app = await startWithTarget(t, { url: hook.url, format: 'v1', access_token: 'hook-token', secret })
+    await say(app, 'Hello, 世界 😀')
+    await app.milky('token-one', 'set_group_name', { group_id: 100001, new_group_name: 'Renamed' })
+    await app.milky('token-two', 'set_peer_pin', { message_scene: 'friend', peer_id: 10001 })
+    const types: string[] = []
+    for (let count = 0; count < 3; count++) {
+      const { headers, text: raw, body } = await hook.next()
+      t.equal(faultOfEvent(body), undefined)
+      t.equal(body.self_id, 10002)
+      t.strictSame(new Webhook(secret).verify(raw, headers as Record<string, string>), body)
+      t.match(headers, { 'content-type': 'application/json', authorization: 'Bearer hook-token', 'x-self-id': '10002' })
+      types.push(body.event_type)
+    }
+    t.strictSame(types.toSorted(), ['group_name_change', 'message_receive', 'peer_pin_change'])
+  })
+
+  t.test('knows the names of its own format', async (t) => {
+    const [hook, draft] = [await startWebhook(t), await startWebhook(t)]
+    const bots = withSecondBot({
+      webhooks: [
+        { url: hook.url, format: 'v1', events: ['group_nudge', 'bot_offline'] },
+        { url: draft.url, events: ['group_poke'] }
+      ]
+    })
+    const app = await startApp(t, { config: { bots } })
+    await say(app, 'not this')
+    await app.milky('token-one', 'send_group_nudge', { group_id: 100001, user_id: 10002 })
+    t.match((await hook.next()).body, { event_type: 'group_nudge', data: { sender_id: 10001, receiver_id: 10002 } })
+    t.match((await draft.next()).body, { event_type: 'group_poke', data: { sender_id: 10001, receiver_id: 10002 } })
+    t.strictSame([hook.all.length, draft.all.length], [1, 1])
+  })
+
+  t.test('carries out actions in the words of Milky 1.2', async (t) => {
+    const hook = await startWebhook(t)
+    const app = await startWithTarget(t, { url: hook.url, format: 'v1' })
+    const answers: object[] = [
+      {
+        actions: [
+          { action: 'recall_message', params: { message_id: 'Group:100001:1' } },
+          { action: 'set_group_name', params: { group_id: 1, new_group_name: 'Nowhere' } },
+          { action: 'send_group_nudge', params: { group_id: 100001, user_id: 10001 } },
+          { action: 'send_group_message', params: { group_id: 100001, message: text('the answer') } }
+        ]
+      }
+    ]
+    hook.answer((_delivered, response) => {
+      response.writeHead(200).end(JSON.stringify(answers.shift() ?? {}))
+    })
+    await say(app, 'question')
+    await hook.next()
+    // The answer of the bot comes before the next event of this chat is delivered, so it is there by then.
+    await say(app, 'next')
+    while ((await hook.next()).body.data.segments?.[0].data.text !== 'next');
+    const { data } = await app.milky('token-one', 'get_history_messages', { message_scene: 'group', peer_id: 100001 })
+    const said = data.messages.filter((message: { sender_id: number }) => message.sender_id === 10002)
+    t.match(said, [{ segments: text('the answer') }])
+  })
+
+  t.test('tells of the end, tries until it is heard, and of nothing after it; the draft hears nothing', async (t) => {
+    const [hook, draft] = [await startWebhook(t), await startWebhook(t)]
+    const bots = withSecondBot({ webhooks: [{ url: hook.url, format: 'v1' }, { url: draft.url }] })
+    const app = await startApp(t, { config: { bots } })
+    const failures = [500]
+    hook.answer((_delivered, response) => void response.writeHead(failures.shift() ?? 204).end())
+    await app.lactea.gateway.accounts.remove(10002)
+    await say(app, 'too late')
+    for (let count = 0; count < 2; count++) {
+      const { body } = await hook.next()
+      t.match(body, { self_id: 10002, event_type: 'bot_offline', data: { reason: /switched the bot off/ } })
+      t.equal(faultOfEvent(body), undefined)
+    }
+    t.equal(app.lactea.gateway.devices.has(10002), false, 'people see that it is gone')
+    await app.lactea.app.close()
+    t.strictSame([hook.all.length, draft.all.length], [2, 0])
+  })
 })

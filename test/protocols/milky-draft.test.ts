@@ -65,7 +65,15 @@ const blocks = {
 
 const account = (id: number) => ({ id, nickname: `Account ${id}`, avatarUrl: '' })
 const privately = { id: 200001, kind: 'private', parties: [account(10001), account(123456789)] } as const
-const inGroup = { id: 100001, kind: 'group', name: 'Test group' } as const
+const inGroup = {
+  id: 100001,
+  kind: 'group',
+  name: 'Test group',
+  memberCount: 2,
+  description: '',
+  announcement: '',
+  createdAt: 0
+} as const
 
 function event<K extends EventKind>(kind: K, data: EventData[K], chat: GatewayEvent['chat'] = inGroup): GatewayEvent {
   return { id: 7, kind, time: 1234567890, chat, eventSeq: 3, audience: [10001], data } as unknown as GatewayEvent

@@ -74,18 +74,21 @@ void t.test('contacts', async (t) => {
       t.match(await request(app, token, method, `/api/contacts/${bob}`, body), { status: 404 }, method)
   })
 
-  t.test('that are bots may write first, and no more when they are removed and there was nothing said', async (t) => {
-    const app = await startPeople(t, { provision: { accounts: [person(alice, 'alice')] } })
-    const token = await tokenOf(alice)
-    const write = () => app.call('token-one', 'send_private_message', { user_id: alice, message: text('hello') })
-    t.match(await write(), { retcode: -100 })
-    await request(app, token, 'POST', '/api/contacts', { user_id: 10001 })
-    t.match(await app.call('token-one', 'get_friend_list'), { data: { friends: [{ user_id: alice }] } })
-    await request(app, token, 'DELETE', '/api/contacts/10001')
-    t.match(await write(), { retcode: -100 })
-    await request(app, token, 'POST', '/api/contacts', { user_id: 10001 })
-    t.match(await write(), { retcode: 0 })
-  })
+  t.test(
+    'that are bots may write first without an answer, and no more when they are removed and nothing was said',
+    async (t) => {
+      const app = await startPeople(t, { provision: { accounts: [person(alice, 'alice')] } })
+      const token = await tokenOf(alice)
+      const write = () => app.call('token-one', 'send_private_message', { user_id: alice, message: text('hello') })
+      t.match(await write(), { retcode: -100 })
+      await request(app, token, 'POST', '/api/contacts', { user_id: 10001 })
+      t.strictSame((await app.call('token-one', 'get_friend_list')).data, { friends: [] }, 'it was asked only')
+      await request(app, token, 'DELETE', '/api/contacts/10001')
+      t.match(await write(), { retcode: -100 })
+      await request(app, token, 'POST', '/api/contacts', { user_id: 10001 })
+      t.match(await write(), { retcode: 0 })
+    }
+  )
 
   t.test('are refused when there is nobody', async (t) => {
     const app = await startPeople(t)

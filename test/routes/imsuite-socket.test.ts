@@ -286,7 +286,7 @@ void t.test('message.send', async (t) => {
   t.test('ends with the membership', async (t) => {
     const app = await start(t)
     const [alice, bob] = [await connect(t, app), await connect(t, app, 10012)]
-    await app.call('token-one', 'kick_group_member', { group_id: 100001, user_id: 10011 })
+    await app.milky('token-one', 'kick_group_member', { group_id: 100001, user_id: 10011 })
     alice.send({ type: 'message.send', payload: { chat_id: 100001, content: 'x' } })
     t.match(await alice.next(), { payload: { error_code: 'NOT_FOUND' } })
     bob.send({ type: 'message.send', payload: { chat_id: 100001, content: 'among us' } })

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { draftActions } from '../../src/protocols/draft-actions.ts'
 import { startApp, text, type Running } from '../helpers/app.ts'
+import { png } from '../helpers/pictures.ts'
 
 const GROUP = 100001
 const PRIVATE = { user_id: 10011, message: text('hello') }
@@ -250,9 +251,11 @@ const message = {
     [...text('x'), { type: 'text' }]
   ]
 }
+const PICTURE = `base64://${png(1, 1).toString('base64')}`
 const message_id = { good: 'Group:100001:1', bad: [1, true, [], {}] }
 const history = { start_message_id: message_id, limit: { bad: ['20', -1, 0, 1.5, true, []] } }
 const name = { good: 'x', bad: ['', 'a\nb', 'x'.repeat(65), 7, []] }
+const anyText = { good: 'x', bad: [7, true, [], {}] }
 
 type Rules = Record<string, { readonly good?: unknown; readonly bad: readonly unknown[] }>
 const table: Record<string, { readonly required: Rules; readonly optional: Rules }> = {
@@ -269,21 +272,59 @@ const table: Record<string, { readonly required: Rules; readonly optional: Rules
   get_history_private_message: { required: { user_id }, optional: history },
   get_history_group_message: { required: { group_id }, optional: history },
   get_resource_temp_url: { required: { resource_id: { good: 'x', bad: [5, true, [], {}] } }, optional: {} },
+  get_forwarded_messages: { required: { forward_id: anyText }, optional: {} },
   recall_message: { required: { message_id }, optional: {} },
   set_group_name: { required: { group_id, name }, optional: {} },
+  set_group_avatar: { required: { group_id, image_uri: { good: PICTURE, bad: [7, true, [], {}] } }, optional: {} },
   set_group_member_card: { required: { group_id, user_id, card: { ...name, bad: name.bad.slice(1) } }, optional: {} },
+  set_group_member_special_title: {
+    required: { group_id, user_id, special_title: { good: 'x', bad: ['a\nb', 'x'.repeat(33), 7, []] } },
+    optional: {}
+  },
   set_group_member_admin: { required: { group_id, user_id }, optional: { is_set: flag } },
   set_group_member_mute: { required: { group_id, user_id }, optional: { duration: { bad: ['60', -1, 1.5, true] } } },
   set_group_whole_mute: { required: { group_id }, optional: { is_mute: flag } },
   kick_group_member: { required: { group_id, user_id }, optional: { reject_add_request: flag } },
-  quit_group: { required: { group_id }, optional: {} }
+  quit_group: { required: { group_id }, optional: {} },
+  send_friend_poke: { required: { user_id }, optional: { is_self: flag } },
+  send_profile_like: { required: { user_id }, optional: { count: { bad: ['1', 0, -1, 1.5, true, []] } } },
+  send_group_poke: { required: { group_id, user_id }, optional: {} },
+  accept_request: { required: { request_id: { ...anyText, good: 'Friend:10011' } }, optional: {} },
+  reject_request: {
+    required: { request_id: { ...anyText, good: 'Friend:10011' } },
+    optional: { reason: { bad: [...anyText.bad, 'x'.repeat(501)] } }
+  },
+  get_group_announcement_list: { required: { group_id }, optional: {} },
+  send_group_announcement: {
+    required: { group_id, content: { good: 'news', bad: [5, true, [], {}, '', ' '] } },
+    optional: { image_uri: { bad: [5, true, [], {}] } }
+  },
+  delete_group_announcement: {
+    required: { group_id, announcement_id: { good: '1', bad: [-1, 1.5, true, [], {}] } },
+    optional: {}
+  },
+  send_group_message_reaction: {
+    required: { message_id, reaction: { good: '14', bad: [14, true, [], {}, '', 'a b'] } },
+    optional: { group_id: { bad: ['100001', 0, 1.5, true, []] } }
+  },
+  upload_private_file: { required: { user_id, file_uri: { ...anyText, good: PICTURE } }, optional: {} },
+  upload_group_file: { required: { group_id, file_uri: { ...anyText, good: PICTURE } }, optional: {} },
+  get_private_file_download_url: { required: { user_id, file_id: anyText }, optional: {} },
+  get_group_file_download_url: { required: { group_id, file_id: anyText }, optional: {} },
+  get_group_files: { required: { group_id }, optional: { parent_folder_id: anyText } },
+  move_group_file: { required: { group_id, file_id: anyText }, optional: { target_folder_id: anyText } },
+  rename_group_file: {
+    required: { group_id, file_id: anyText, new_name: { good: 'x', bad: ['', ...anyText.bad] } },
+    optional: {}
+  },
+  delete_group_file: { required: { group_id, file_id: anyText }, optional: {} },
+  create_group_folder: { required: { group_id, folder_name: name }, optional: {} },
+  rename_group_folder: { required: { group_id, folder_id: anyText, new_name: name }, optional: {} },
+  delete_group_folder: { required: { group_id, folder_id: anyText }, optional: {} }
 }
 
 t.test('every action names the parameter that is missing or wrong, with 400', async (t) => {
-  t.strictSame(
-    draftActions.map((action) => action.name),
-    Object.keys(table)
-  )
+  t.strictSame(draftActions.map((action) => action.name).toSorted(), Object.keys(table).toSorted())
   const app = await startApp(t)
   for (const [api, { required, optional }] of Object.entries(table)) {
     const good = Object.fromEntries(Object.entries(required).map(([key, rule]) => [key, rule.good]))

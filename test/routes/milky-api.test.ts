@@ -302,7 +302,10 @@ t.test('GET / without an upgrade names the doors', async (t) => {
   const app = await startApp(t)
   const json = await fetch(app.url)
   t.equal(json.headers.get('content-type'), 'application/json; charset=utf-8')
-  t.match(await json.json(), { name: 'lactea', doors: [{ door: 'POST /:api' }] })
+  t.match(await json.json(), {
+    name: 'lactea',
+    doors: [{ door: 'POST /api/:api' }, { door: 'GET /event' }, { door: 'POST /:api' }]
+  })
   const html = await fetch(app.url, { headers: { accept: 'text/html,*/*' } })
   t.equal(html.headers.get('content-type'), 'text/html; charset=utf-8')
   t.match(await html.text(), /POST \/:api/)

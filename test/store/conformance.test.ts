@@ -4,6 +4,10 @@ import type { Store } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { callStoreSuite } from '../suites/call-store.ts'
 import { fileStoreSuite } from '../suites/file-store.ts'
+import { friendStoreSuite } from '../suites/friend-store.ts'
+import { groupFileStoreSuite } from '../suites/group-file-store.ts'
+import { groupRequestStoreSuite } from '../suites/group-request-store.ts'
+import { noteStoreSuite } from '../suites/note-store.ts'
 import { noticeStoreSuite } from '../suites/notice-store.ts'
 import { peerStoreSuite } from '../suites/peer-store.ts'
 import { peopleStoreSuite } from '../suites/people-store.ts'
@@ -14,7 +18,11 @@ const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   t.test('calls', async (t) => callStoreSuite(t, open))
   t.test('people', async (t) => peopleStoreSuite(t, open))
   t.test('files', async (t) => fileStoreSuite(t, open))
+  t.test('files of groups', async (t) => groupFileStoreSuite(t, open))
+  t.test('friends', async (t) => friendStoreSuite(t, open))
   t.test('peers', async (t) => peerStoreSuite(t, open))
+  t.test('group requests', async (t) => groupRequestStoreSuite(t, open))
+  t.test('notes', async (t) => noteStoreSuite(t, open))
   t.test('notices', async (t) => noticeStoreSuite(t, open))
 }
 

@@ -12,8 +12,8 @@ export function peerStoreSuite(t: Test, open: (t: Test) => Promise<Store>): void
     for (const id of [ALICE, BOB, CAROL, DAVE, ERIN])
       await store.addAccount({ id, kind: 'person', nickname: `${id}`, createdAt: NOW })
     await store.openPrivateChat(ALICE, BOB, NOW + 1)
-    await store.addContact({ accountId: CAROL, contactId: ALICE, isMutual: false, time: NOW + 2 })
-    await store.addContact({ accountId: ALICE, contactId: DAVE, isMutual: true, time: NOW + 3 })
+    await store.addContact({ accountId: CAROL, contactId: ALICE, time: NOW + 2 })
+    await store.addFriendship(ALICE, DAVE, NOW + 3)
     await store.addGroup({ name: 'Group', ownerId: ALICE, adminIds: [], memberIds: [ERIN], createdAt: NOW })
     return store
   }

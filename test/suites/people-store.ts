@@ -87,7 +87,7 @@ export function peopleStoreSuite(t: Test, open: (t: Test) => Promise<Store>): vo
 
   t.test('contacts', async (t) => {
     const add = (store: Store, contactId: number, more: object = {}): Promise<boolean> =>
-      store.addContact({ accountId: ALICE, contactId, isMutual: false, time: NOW, ...more })
+      store.addContact({ accountId: ALICE, contactId, time: NOW, ...more })
     const idsOf = async (store: Store, accountId: number, words?: string): Promise<number[]> =>
       (await store.listContacts(accountId, { ...ALL, words })).contacts.map(({ id }) => id)
 
@@ -119,7 +119,9 @@ export function peopleStoreSuite(t: Test, open: (t: Test) => Promise<Store>): vo
 
     t.test('of both sides come and go together', async (t) => {
       const store = await openPeopled(t)
-      await add(store, BOB, { isMutual: true, remark: 'Bobby' })
+      await add(store, BOB, { remark: 'Bobby' })
+      await store.addFriendship(ALICE, BOB, NOW)
+      t.match(await store.findContact(ALICE, BOB), { remark: 'Bobby' })
       t.match(await store.findContact(BOB, ALICE), { remark: '' })
       t.equal(await store.removeContact(ALICE, BOB, true), true)
       t.strictSame([await idsOf(store, ALICE), await idsOf(store, BOB)], [[], []])
@@ -194,7 +196,7 @@ export function peopleStoreSuite(t: Test, open: (t: Test) => Promise<Store>): vo
 
     t.test('show in the list of contacts of who has blocked', async (t) => {
       const store = await openPeopled(t)
-      await store.addContact({ accountId: ALICE, contactId: BOB, isMutual: true, time: NOW })
+      await store.addFriendship(ALICE, BOB, NOW)
       await store.addBlock(ALICE, BOB, NOW)
       t.match(await store.findContact(ALICE, BOB), { isBlocked: true })
       t.match(await store.findContact(BOB, ALICE), { isBlocked: false })

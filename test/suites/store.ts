@@ -73,18 +73,33 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       t.strictSame(results.toSorted().slice(0, 2), ['accepted', 'conflict'])
     })
 
-    t.test('when switched off lose their names, tokens and sessions, and keep their id', async (t) => {
+    t.test(
+      'when switched off lose their names and sessions, and keep their id; their token is still known',
+      async (t) => {
+        const store = await open(t)
+        const { id } = await addAccount(store, { username: 'alice', phone: '138', passwordHash: 'hash' })
+        await store.replaceToken(id, digest(1), NOW)
+        await store.addSession({ id: 's', accountId: id, refreshId: 'r', createdAt: NOW, expiresAt: NOW + 10 })
+        await store.disableAccount(id, NOW)
+        t.match(await store.findAccount(id), { id, isDisabled: true })
+        t.equal(await store.findAccountByLogin({ username: 'alice' }), undefined)
+        t.equal(await store.findAccountByLogin({ phone: '138' }), undefined)
+        t.match(await store.findAccountByToken(digest(1)), { id, isDisabled: true })
+        t.equal(await store.findSession('s'), undefined)
+        t.equal((await addAccount(store, { username: 'alice', phone: '138' })).id, id + 1, 'the names are free again')
+      }
+    )
+
+    t.test('a bot that is switched off hears of it, once and alone', async (t) => {
       const store = await open(t)
-      const { id } = await addAccount(store, { username: 'alice', phone: '138', passwordHash: 'hash' })
-      await store.replaceToken(id, digest(1), NOW)
-      await store.addSession({ id: 's', accountId: id, refreshId: 'r', createdAt: NOW, expiresAt: NOW + 10 })
-      await store.disableAccount(id, NOW)
-      t.match(await store.findAccount(id), { id, isDisabled: true })
-      t.equal(await store.findAccountByLogin({ username: 'alice' }), undefined)
-      t.equal(await store.findAccountByLogin({ phone: '138' }), undefined)
-      t.equal(await store.findAccountByToken(digest(1)), undefined)
-      t.equal(await store.findSession('s'), undefined)
-      t.equal((await addAccount(store, { username: 'alice', phone: '138' })).id, id + 1, 'the names are free again')
+      const [bot, person] = [await addAccount(store, { kind: 'bot' }), await addAccount(store)]
+      await store.addFriendship(bot.id, person.id, NOW)
+      for (let count = 0; count < 2; count++) await store.disableAccount(bot.id, NOW)
+      await store.disableAccount(person.id, NOW)
+      const { events } = await store.readEvents(bot.id, 0, 10)
+      t.match(events, [{ kind: 'account.disabled', time: NOW, audience: [bot.id], data: { accountId: bot.id } }])
+      t.equal(events.length, 1)
+      t.strictSame((await store.readEvents(person.id, 0, 10)).events, [])
     })
 
     t.test('are made admins, and are no longer', async (t) => {
@@ -340,6 +355,8 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
         memberCount: 3,
         isMuted: false,
         description: '',
+        announcement: '',
+        avatarUrl: '',
         isChannel: false,
         createdAt: NOW
       })
