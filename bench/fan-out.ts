@@ -9,43 +9,107 @@ const WORDS = 'Every bot in the group gets to read this. '.repeat(6)
 const MESSAGE = { group_id: GROUP, message: [{ type: 'text', data: { text: WORDS } }] }
 const SEND = maskedFrame(JSON.stringify({ action: 'send_group_message', params: MESSAGE }))
 
-/** As large as what the service sends. */
-const EVENT = {
-  post_type: 'event',
-  self_id: 10101,
-  data: {
+interface Dialect {
+  /** Where bots hear. */
+  readonly path: string
+  /** As large as what the service sends. */
+  readonly event: object
+}
+
+const draft: Dialect = {
+  path: '/',
+  event: {
+    post_type: 'event',
+    self_id: 10101,
+    data: {
+      time: 1_700_000_000,
+      event_type: 'message_receive',
+      data: {
+        message_id: `Group:${GROUP}:100000`,
+        time: 1_700_000_000,
+        user_id: sender.id,
+        segments: MESSAGE.message,
+        message_type: 'group',
+        group_id: GROUP
+      }
+    }
+  }
+}
+
+const milky: Dialect = {
+  path: '/event',
+  event: {
     time: 1_700_000_000,
+    self_id: 10101,
     event_type: 'message_receive',
     data: {
-      message_id: `Group:${GROUP}:100000`,
+      message_scene: 'group',
+      peer_id: GROUP,
+      message_seq: 100_000,
+      sender_id: sender.id,
       time: 1_700_000_000,
-      user_id: sender.id,
       segments: MESSAGE.message,
-      message_type: 'group',
-      group_id: GROUP
+      group: {
+        group_id: GROUP,
+        group_name: 'Bench',
+        member_count: 11,
+        max_member_count: 5000,
+        remark: '',
+        created_time: 1_700_000_000,
+        description: '',
+        question: '',
+        announcement: ''
+      },
+      group_member: {
+        user_id: sender.id,
+        nickname: 'Sender',
+        sex: 'unknown',
+        group_id: GROUP,
+        card: '',
+        title: '',
+        level: 1,
+        role: 'owner',
+        join_time: 1_700_000_000,
+        last_sent_time: 1_700_000_000
+      }
     }
   }
 }
 
 export const fanOutBenches: readonly Bench[] = [
-  bench('fan-out-100', 100, 1, []),
-  bench('fan-out-1000', 1000, 1, [{ figure: 'ratio', atLeast: 1.7, says: '≥ 1.7 × plain ws' }]),
-  bench('fan-out-1000x8', 1000, 8, [{ figure: 'ratio', atLeast: 4, says: '≥ 4 × plain ws' }]),
-  bench('fan-out-5000', 5000, 1, [{ figure: 'loopP99Ms', atMost: 10, says: 'loop delay p99 ≤ 10 ms' }])
+  bench('fan-out-100', { audience: 100 }),
+  bench('fan-out-1000', { audience: 1000, goals: [{ figure: 'ratio', atLeast: 1.7, says: '≥ 1.7 × plain ws' }] }),
+  bench('fan-out-1000x8', {
+    audience: 1000,
+    atOnce: 8,
+    goals: [{ figure: 'ratio', atLeast: 4, says: '≥ 4 × plain ws' }]
+  }),
+  bench('fan-out-5000', {
+    audience: 5000,
+    goals: [{ figure: 'loopP99Ms', atMost: 10, says: 'loop delay p99 ≤ 10 ms' }]
+  }),
+  bench('fan-out-event-1000', { audience: 1000, dialect: milky })
 ]
 
-function bench(name: string, audience: number, atOnce: number, goals: readonly Goal[]): Bench {
+interface Plan {
+  readonly audience: number
+  readonly atOnce?: number
+  readonly goals?: readonly Goal[]
+  readonly dialect?: Dialect
+}
+
+function bench(name: string, { audience, atOnce = 1, goals = [], dialect = draft }: Plan): Bench {
   const events = atOnce === 1 ? 'one group message' : `${atOnce} group messages at once`
   return {
     name,
-    what: `${events} to ${audience} sockets of ${listeners.length} bots`,
+    what: `${events} to ${audience} sockets of ${listeners.length} bots at ${dialect.path}`,
     figure: 'perSecond',
     goals,
     async prepare({ profileDir }) {
       const service = await startService({ profileDir })
-      const bare = await startBareServer('serveFanOut', EVENT)
-      const ours = await openRoom(service.port, audience)
-      const theirs = await openRoom(bare.port, audience)
+      const bare = await startBareServer('serveFanOut', dialect.event)
+      const ours = await openRoom(service.port, audience, dialect.path)
+      const theirs = await openRoom(bare.port, audience, '/')
       return {
         service: (seconds) => measure(service.child, () => load(ours, atOnce, seconds)),
         bare: (seconds) => measure(bare.child, () => load(theirs, atOnce, seconds)),
@@ -63,9 +127,11 @@ interface Room {
   readonly hearers: readonly RawSocket[]
 }
 
-async function openRoom(port: number, audience: number): Promise<Room> {
+async function openRoom(port: number, audience: number, path: string): Promise<Room> {
   const tokenOf = (index: number) => listeners[index % listeners.length]?.access_token
-  const hearers = await openRawSockets(audience, (index) => openRawSocket(port, `/?access_token=${tokenOf(index)}`))
+  const hearers = await openRawSockets(audience, (index) =>
+    openRawSocket(port, `${path}?access_token=${tokenOf(index)}`)
+  )
   return { hearers, speaker: await openRawSocket(port, `/?access_token=${sender.access_token}`) }
 }
 

@@ -29,7 +29,8 @@ const gateway = await createGateway({
   secret: 'a secret for this run',
   origin: () => '',
   log: createLogger('warn'),
-  config: loadConfig({ env: {}, cwd: dir }).config
+  config: loadConfig({ env: {}, cwd: dir }).config,
+  version: ''
 })
 const speaker = await gateway.accounts.add({ kind: 'bot', nickname: 'Speaker' })
 const hearer = await gateway.accounts.add({ kind: 'bot', nickname: 'Hearer' })
