@@ -4,6 +4,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY sdk/src ./sdk/src
 COPY routes ./routes
 COPY plugins ./plugins
 RUN npm run build

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { backoff } from '../../sdk/src/backoff.ts'
 import type { GatewayEvent } from '../core/event.ts'
-import { backoff } from './backoff.ts'
 import { createCursor } from './cursor.ts'
 import type { Follower } from './follower.ts'
+import { createLedger } from './ledger.ts'
 
 export interface DeliveryOptions {
   readonly follower: Follower
@@ -30,37 +31,36 @@ export function startDelivery(options: DeliveryOptions): { stop: () => Promise<v
   const retry = options.retry ?? { firstMs: 1000, maxMs: 60_000 }
   const stopping = new AbortController()
   const { signal } = stopping
+  const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   const cutting = new AbortController()
   const cursor = createCursor(saveCursor, onError)
-  const open: { id: number; isDone: boolean }[] = []
+  const ledger = createLedger(cursor.advance)
   const lanes = new Map<number, Promise<void>>()
   const slots = createSlots(concurrency)
-  let onSpace = (): void => {}
 
   async function pump(): Promise<void> {
     for (;;) {
-      if (open.length >= window) await new Promise<void>((resolve) => (onSpace = resolve))
+      await Promise.race([ledger.below(window), stopped])
       const event = await follower.next()
       if (!event || signal.aborted) return
-      const entry = { id: event.id, isDone: false }
-      open.push(entry)
+      const settle = ledger.open(event.id)
       // Strict order is one lane for all of them.
       const chatId = concurrency === 1 ? 0 : event.chat.id
-      const lane = (lanes.get(chatId) ?? Promise.resolve()).then(() => deliverOne(event, entry))
+      const lane = (lanes.get(chatId) ?? Promise.resolve()).then(() => deliverOne(event, settle))
       lanes.set(chatId, lane)
       void lane.then(() => lanes.get(chatId) === lane && lanes.delete(chatId))
     }
   }
 
   /** Never rejects: only stopping ends it before the event is delivered. */
-  async function deliverOne(event: GatewayEvent, entry: { isDone: boolean }): Promise<void> {
+  async function deliverOne(event: GatewayEvent, settle: () => void): Promise<void> {
     for (let attempt = 1; !signal.aborted; attempt++) {
       const leave = await slots.enter()
       try {
         if (signal.aborted) return
         await deliver(event, attempt, cutting.signal)
         slots.setFailing(false)
-        settle(entry)
+        settle()
         return
       } catch (err) {
         if (signal.aborted) return
@@ -73,22 +73,12 @@ export function startDelivery(options: DeliveryOptions): { stop: () => Promise<v
     }
   }
 
-  function settle(entry: { isDone: boolean }): void {
-    entry.isDone = true
-    let last: number | undefined
-    while (open[0]?.isDone) last = open.shift()?.id
-    if (last === undefined) return
-    cursor.advance(last)
-    if (open.length < window) onSpace()
-  }
-
   const pumping = pump().catch(onError)
 
   return {
     async stop() {
       stopping.abort()
       follower.close()
-      onSpace()
       // What a receiver is just taking is better finished than told again after the next start.
       const deadline = setTimeout(() => cutting.abort(), graceMs)
       await pumping

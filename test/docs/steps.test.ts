@@ -25,7 +25,7 @@ t.test('CONTRIBUTING.md: add an action', async (t) => {
 
   t.test('makes it callable over HTTP and WebSocket', async (t) => {
     const copy = t.testdir()
-    for (const name of ['package.json', 'src', 'routes', 'plugins'])
+    for (const name of ['package.json', 'src', 'sdk', 'routes', 'plugins'])
       cpSync(root + name, `${copy}/${name}`, { recursive: true })
     change(`${copy}/src/actions/system.ts`, (text) => `${text}${action}`)
     change(`${copy}/src/protocols/draft-actions.ts`, (text) =>

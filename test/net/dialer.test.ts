@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
-import { startDialer, type DialerOptions, type DialState } from '../../src/net/dialer.ts'
+import { startDialer, type DialerOptions, type DialState } from '../../sdk/src/dialer.ts'
 
 /** The waits between tries do not keep a process alive; in the gateway its server does. */
 function keepAlive(t: Test): void {

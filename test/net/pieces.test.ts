@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import fc from 'fast-check'
-import { backoff } from '../../src/net/backoff.ts'
+import { backoff } from '../../sdk/src/backoff.ts'
 import { createCursor, cursorName } from '../../src/net/cursor.ts'
 import { createFrameBudget } from '../../src/net/frame-budget.ts'
 import { createFrame } from '../../src/net/frame.ts'

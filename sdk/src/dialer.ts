@@ -1,7 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type ClientOptions } from 'ws'
 import { backoff } from './backoff.ts'
-import { CLOSE, type CloseReason } from './close-codes.ts'
+
+/** As it goes over the wire (RFC 6455 §7.4). */
+export interface CloseReason {
+  readonly code: number
+  readonly reason: string
+}
+
+const SHUTDOWN: CloseReason = { code: 1001, reason: 'server shutdown' }
 
 export interface DialerOptions {
   readonly url: string
@@ -53,7 +60,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
         openedAt = performance.now()
         onClosed = onOpen(dialled)
         onState({ state: 'open' })
-        if (abort.signal.aborted) dialled.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
+        if (abort.signal.aborted) dialled.close(SHUTDOWN.code, SHUTDOWN.reason)
       })
       dialled.on('error', (err) => {
         failure = err.message
@@ -69,7 +76,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
   const running = run()
 
   return {
-    async stop({ code, reason } = CLOSE.shutdown) {
+    async stop({ code, reason } = SHUTDOWN) {
       abort.abort()
       const timer = setTimeout(() => socket?.terminate(), 2000)
       if (socket?.readyState === WebSocket.OPEN) socket.close(code, reason)

@@ -1,0 +1,7 @@
+export * from './converter.ts'
+export * from './custom.ts'
+export * from './envelope.ts'
+export * from './message.ts'
+export * from './outbox.ts'
+export * from './seen.ts'
+export * from './session.ts'

@@ -1,0 +1,139 @@
+/** Where text goes that is for one peer: one of its connections. */
+export interface Line {
+  /** Hands text to the connection; false when it is not open. */
+  readonly send: (text: string) => boolean
+}
+
+export type Settled = 'acked' | 'dropped'
+export type DropReason = 'too old' | 'too many' | 'never acknowledged'
+
+export interface OutboxOptions {
+  /** How long a message is kept for its acknowledgement; for ever when absent. */
+  readonly maxAgeMs?: number
+  /** How many are kept; the oldest goes first. As many as there are when absent. */
+  readonly maxCount?: number
+  /** How long until a message is repeated on a connection that stays silent; the last one counts for all further tries. */
+  readonly repeatMs?: readonly number[]
+  /** How often a message is sent to a peer that has never acknowledged anything. */
+  readonly maxTriesUnheard?: number
+  readonly onRepeat?: () => void
+  readonly onDrop?: (why: DropReason) => void
+  readonly now?: () => number
+}
+
+interface Entry {
+  readonly msgId: string
+  readonly text: string
+  readonly addedAt: number
+  readonly onSettled: ((how: Settled) => void) | undefined
+  tries: number
+  dueAt: number
+}
+
+/** How often it is looked whether something has to be repeated. */
+const TICK_MS = 100
+
+/**
+ * What is on its way to one peer and not acknowledged yet. It goes to all its connections at once, in order; to those that
+ * open later all of it goes again. The first acknowledgement settles a message, whichever connection it comes by.
+ */
+export class Outbox {
+  readonly #entries = new Map<string, Entry>()
+  readonly #lines = new Set<Line>()
+  readonly #options: Required<Pick<OutboxOptions, 'repeatMs' | 'maxTriesUnheard' | 'now'>> & OutboxOptions
+  #timer: NodeJS.Timeout | undefined
+  #hasAcked = false
+
+  constructor(options: OutboxOptions = {}) {
+    this.#options = { repeatMs: [5000, 15_000, 45_000], maxTriesUnheard: 4, now: Date.now, ...options }
+  }
+
+  /** Messages that are not acknowledged. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /** Connections that are open. */
+  get lines(): ReadonlySet<Line> {
+    return this.#lines
+  }
+
+  /**
+   * Sends a message, now or when a connection opens, until it is acknowledged. `msgId` is unique among those that wait.
+   * `onSettled` is called once. Gives the connections that have taken it.
+   */
+  add(msgId: string, text: string, onSettled?: (how: Settled) => void): Line[] {
+    const { now, repeatMs, maxCount = Infinity } = this.#options
+    const addedAt = now()
+    const entry: Entry = { msgId, text, addedAt, onSettled, tries: 1, dueAt: addedAt + (repeatMs[0] ?? Infinity) }
+    this.#entries.set(msgId, entry)
+    if (this.#entries.size > maxCount) this.#dropOldest()
+    this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
+    return [...this.#lines].filter((line) => line.send(text))
+  }
+
+  /** Gives whether somebody waited for it. */
+  acked(msgId: unknown): boolean {
+    this.#hasAcked = true
+    const entry = typeof msgId === 'string' ? this.#entries.get(msgId) : undefined
+    if (!entry) return false
+    this.#settle(entry, 'acked')
+    return true
+  }
+
+  /** A connection of the peer is there: it gets everything that waits. Gives back its end. */
+  open(line: Line): () => void {
+    this.#lines.add(line)
+    for (const entry of this.#entries.values()) this.#send(entry, [line])
+    return () => void this.#lines.delete(line)
+  }
+
+  /** Everything that waits is given up; nothing is called back any more. */
+  close(): void {
+    this.#entries.clear()
+    this.#lines.clear()
+    this.#rest()
+  }
+
+  #send(entry: Entry, lines: Iterable<Line>): void {
+    const { now, repeatMs } = this.#options
+    for (const line of lines) line.send(entry.text)
+    entry.dueAt = now() + (repeatMs[Math.min(entry.tries, repeatMs.length - 1)] ?? Infinity)
+    entry.tries++
+  }
+
+  #tick(): void {
+    const { now, maxAgeMs = Infinity, maxTriesUnheard, onRepeat } = this.#options
+    const time = now()
+    for (const entry of this.#entries.values()) {
+      if (time - entry.addedAt > maxAgeMs) this.#drop(entry, 'too old')
+      else if (this.#lines.size === 0 || time < entry.dueAt) continue
+      else if (!this.#hasAcked && entry.tries >= maxTriesUnheard) this.#drop(entry, 'never acknowledged')
+      else {
+        onRepeat?.()
+        this.#send(entry, this.#lines)
+      }
+    }
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#entries.values()
+    if (oldest) this.#drop(oldest, 'too many')
+  }
+
+  #drop(entry: Entry, why: DropReason): void {
+    this.#options.onDrop?.(why)
+    this.#settle(entry, 'dropped')
+  }
+
+  #settle(entry: Entry, how: Settled): void {
+    this.#entries.delete(entry.msgId)
+    if (this.#entries.size === 0) this.#rest()
+    entry.onSettled?.(how)
+  }
+
+  #rest(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
