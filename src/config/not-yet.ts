@@ -19,10 +19,7 @@ export const notYet: Record<string, Refusal> = {
     instead: 'leave it out; all doors are open at server.host and server.port'
   },
   'data.database': { instead: 'leave it out to use the embedded SQLite' },
-  'data.nats': { instead: 'leave it out to run a single node' },
-  'bots[].maim': { accepts: isEmptyList, instead: 'leave it out' },
-  'maim.keys': { accepts: isEmptyList, instead: 'leave it out' },
-  'maim.legacy_tokens': { accepts: isEmptyList, instead: 'leave it out' }
+  'data.nats': { instead: 'leave it out to run a single node' }
 }
 
 /** `['bots', 0, 'maim']` → `bots[].maim` */

@@ -231,13 +231,30 @@ export const ReverseConfig = section(
   'A reverse WebSocket.'
 )
 
+const ClientTls = section(
+  {
+    ca: optional(
+      text('Authorities that sign the certificate of the server (PEM file); those of the system by default.')
+    ),
+    cert: optional(text('Certificate that we show (PEM file), for servers that want one.')),
+    key: optional(text('Key of that certificate (PEM file).')),
+    verify: flag(true, 'Whether the certificate of the server is looked at; false trusts whoever answers.'),
+    check_host: flag(true, 'Whether the certificate has to name the host of the address.')
+  },
+  'How a wss:// address is dialled.'
+)
+
 export const MaimConfig = section(
   {
     url: text('WebSocket address of a maim_message server.', { is: 'ws-url', url: true }),
     mode: choice(['legacy', 'api-server'], 'Which of the two dialects the server speaks.'),
     platform: text('Name under which messages are filed over there.', { default: 'lactea' }),
     token: secret('Token of the legacy dialect.', 'token'),
-    api_key: secret('Key of the API-Server dialect.', 'token')
+    api_key: secret('Key of the API-Server dialect.', 'token'),
+    max_frame: optional(
+      size(MiB, 'Largest frame that the server takes; by default 100 MiB for legacy and 16 MiB for api-server.')
+    ),
+    tls: optional(ClientTls)
   },
   'A link to a maim_message server.'
 )
@@ -265,7 +282,14 @@ export const BotConfig = section(
 const MaimKey = section(
   {
     api_key: text('The key.', { secret: true, is: 'token' }),
-    account: accountId('Account number of the bot that the key speaks for.')
+    account: accountId('Account number of the bot that the key speaks for.'),
+    chats: flag(
+      true,
+      'Whether its holder hears and speaks in the chats of the bot; false is for adapters that only talk to other keys.'
+    ),
+    max_frame: optional(
+      size(MiB, 'Largest frame that its holder takes; by default 1 MiB until it shows that it is newer.')
+    )
   },
   'A key of the API-Server door.'
 )
@@ -277,7 +301,13 @@ const Maim = section(
       default: [],
       secret: true,
       description: 'Tokens of the legacy door; empty needs no token and is for loopback only.'
-    })
+    }),
+    auth_reject: choice(
+      ['http401', 'close1000'],
+      'How the API-Server door refuses a key: in the handshake, or as the old library does, after it.',
+      { default: 'http401' }
+    ),
+    compress: flag(false, 'Whether permessage-deflate is agreed to; it costs 90 KiB and more per connection.')
   },
   'Doors for maim_message clients.'
 )
@@ -324,6 +354,9 @@ export const Limits = section(
     im_frame: size(64 * KiB, 'Largest frame from a person.'),
     maim_frame: size(16 * MiB, 'Largest frame from a maim API-Server client.'),
     maim_legacy_frame: size(104_857_600, 'Largest frame from a maim legacy client, as in the real server.'),
+    maim_keep_time: duration(86_400_000, 'How long messages are kept for a maim peer that is away.'),
+    maim_keep_count: count(10_000, 'Messages kept for one maim peer that is away; the oldest go first.'),
+    maim_repeat: duration(5000, 'How long a maim peer may take to acknowledge before it is told again.'),
     connection_buffer: size(4 * MiB, 'Unsent bytes of one connection before it is cut off as slow.'),
     http_rate: count(60_000, 'Requests per minute of one token or address.'),
     upgrade_rate: count(
