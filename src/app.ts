@@ -30,6 +30,7 @@ import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { createMemoryBus } from './bus/memory.ts'
 import { isLoopback, maskUrl, toOrigin, type Config } from './config.ts'
+import type { Clock } from './core/clock.ts'
 import { openBlobs } from './files/blobs.ts'
 import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
@@ -49,18 +50,23 @@ export interface Lactea {
   readonly welcome: Welcome | undefined
 }
 
+export interface BuildOptions {
+  /** The machine's when absent. */
+  readonly clock?: Clock
+}
+
 /**
  * The whole gateway: what every door needs, then the doors in the order they open.
  * Throws with a sentence for people when the configuration contradicts the database or another gateway is running.
  */
-export async function buildApp(config: Config, log: Logger): Promise<Lactea> {
+export async function buildApp(config: Config, log: Logger, { clock }: BuildOptions = {}): Promise<Lactea> {
   const dir = resolve(config.data.dir)
   await prepareDataDir(dir)
   const unlock = lockDirectory(dir)
   let gateway: Gateway | undefined
   try {
     const secret = config.im.jwt_secret ?? (await loadJwtSecret(dir))
-    const ground = { config, dir, log, secret, unlock, place: { origin: toOrigin(config.server) } }
+    const ground = { config, dir, log, secret, unlock, clock, place: { origin: toOrigin(config.server) } }
     gateway = await openGateway(ground)
     return await buildOn(gateway, ground)
   } catch (err) {
@@ -79,6 +85,7 @@ interface Ground {
   /** Where the gateway listens; known for certain only when it does. */
   readonly place: { origin: string }
   readonly unlock: () => void
+  readonly clock: Clock | undefined
 }
 
 async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }: Ground): Promise<Lactea> {
@@ -168,7 +175,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
   return { app, gateway, welcome: made }
 }
 
-async function openGateway({ config, dir, log, secret, place }: Ground): Promise<Gateway> {
+async function openGateway({ config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const blobs = await openBlobs(join(dir, 'files'))
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
@@ -180,7 +187,8 @@ async function openGateway({ config, dir, log, secret, place }: Ground): Promise
     origin: () => place.origin,
     log,
     config,
-    version: readVersion()
+    version: readVersion(),
+    ...(clock && { clock })
   })
 }
 

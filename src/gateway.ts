@@ -303,7 +303,7 @@ const MAX_SEGMENTS = 200
 /** Messages that one message passes on. */
 const MAX_FORWARDED = 200
 
-const systemClock: Clock = {
+export const systemClock: Clock = {
   now: () => Math.floor(Date.now() / 1000),
   ticks: () => performance.now(),
   after(ms, work) {

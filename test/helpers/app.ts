@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp, type Lactea } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
+import { systemClock } from '../../src/gateway.ts'
 import { makeDirectory } from './directory.ts'
 import { faultOfData } from './milky-judge.ts'
 import { createLogger, type LogLevel } from '../../src/log.ts'
@@ -58,12 +59,20 @@ export interface StartOptions {
   readonly logLevel?: LogLevel
   /** That of a gateway that was there before; any free one when absent. */
   readonly port?: number
+  /** No time passes for those who may do something only so often; for tests that count what is refused. */
+  readonly isTimeStopped?: boolean
 }
 
 /** A running gateway on a free port, built from a real configuration file; gone when the test ends. */
 export async function startApp(
   t: Test,
-  { config = {}, dir = makeDirectory(t), logLevel = 'silent', port: wanted = 0 }: StartOptions = {}
+  {
+    config = {},
+    dir = makeDirectory(t),
+    logLevel = 'silent',
+    port: wanted = 0,
+    isTimeStopped = false
+  }: StartOptions = {}
 ): Promise<Running> {
   const file = join(dir, 'lactea.yaml')
   const given = { ...world, ...config, server: { ...config.server, port: 0 }, data: { dir: join(dir, 'data') } }
@@ -76,7 +85,8 @@ export async function startApp(
     createLogger(logLevel, (line) => {
       lines.push(line)
       for (const watch of watchers) watch(line)
-    })
+    }),
+    isTimeStopped ? { clock: { ...systemClock, ticks: () => 0 } } : {}
   )
   t.teardown(() => lactea.app.close())
   await lactea.app.listen({ port: wanted, host: '127.0.0.1' })

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { text, type Running } from '../helpers/app.ts'
+import { text, type Running, type StartOptions } from '../helpers/app.ts'
 import {
   alice,
   bob,
@@ -30,8 +30,8 @@ interface Stage {
 
 const CHAT = `/api/chats/${GROUP}`
 
-async function openStage(t: Test, more: Record<string, object> = {}): Promise<Stage> {
-  const app = await startPeople(t, more)
+async function openStage(t: Test, more: Record<string, object> = {}, options: StartOptions = {}): Promise<Stage> {
+  const app = await startPeople(t, more, options)
   await app.milky('token-one', 'set_group_member_admin', { group_id: GROUP, user_id: alice })
   const [a, b, c] = await Promise.all(
     [alice, bob, carol].map(async (id) => {
@@ -272,7 +272,11 @@ t.test('people react in private chats, and no bot hears a word that it does not 
 })
 
 t.test('what people note counts like what they say', async (t) => {
-  const { a, b, say } = await openStage(t, { limits: { im_message_rate: 1, im_message_burst: 3 } })
+  const { a, b, say } = await openStage(
+    t,
+    { limits: { im_message_rate: 1, im_message_burst: 3 } },
+    { isTimeStopped: true }
+  )
   const id = await say('hello')
   const path = `/api/messages/${id}/reactions/14?type=face`
   const answers = [await b('PUT', path), await b('DELETE', path), await b('PUT', path), await b('DELETE', path)]
