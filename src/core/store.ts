@@ -4,6 +4,7 @@ import type { CallStore } from './call-record.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
 import type { NoteStore } from './note-store.ts'
 import type { GroupFileStore } from './group-files.ts'
+import type { MailStore } from './mail-store.ts'
 import type { GroupRequestStore } from './group-request-store.ts'
 import type { FriendStore } from './friend-store.ts'
 import type { NoticeStore } from './notices.ts'
@@ -293,7 +294,7 @@ export type NewFile = Omit<StoredFile, 'id'>
  * cannot write, and whatever a `check` or `decide` throws.
  */
 export interface Store
-  extends GroupRequestStore, FriendStore, CallStore, PeopleStore, NoticeStore, GroupFileStore, NoteStore {
+  extends GroupRequestStore, FriendStore, CallStore, PeopleStore, NoticeStore, GroupFileStore, NoteStore, MailStore {
   readonly findAccount: (id: number) => Promise<Account | undefined>
   readonly findAccountByLogin: (login: {
     username?: string | undefined

@@ -23,6 +23,7 @@ import { identityQueries } from './queries/identities.ts'
 import { inviteQueries } from './queries/invites.ts'
 import { likeQueries } from './queries/likes.ts'
 import { historyQueries } from './queries/history.ts'
+import { mailQueries } from './queries/mail.ts'
 import { markQueries } from './queries/marks.ts'
 import { memberQueries } from './queries/members.ts'
 import { messageQueries } from './queries/messages.ts'
@@ -84,6 +85,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const calls = callQueries(db)
   const announcements = announcementQueries(db, { accounts, chats, files, groups })
   const marks = markQueries(db, { events, groups, messages })
+  const mail = mailQueries(db)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
     'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
@@ -110,6 +112,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   function forgetAll(): void {
     accounts.forget()
     chats.forget()
+    mail.forgetAll()
   }
 
   /** What another process changed counts for what is written now; who wants to hear of it is told at the next look. */
@@ -363,6 +366,11 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listEssence: async (groupId, window) => marks.listEssence(groupId, window),
     changeReaction: (order) => write((emit) => marks.changeReaction(order, emit)),
     listReactions: async (messageId, viewerId, limit) => marks.listReactions(messageId, viewerId, limit),
+
+    keepMail: (draft) => write(() => mail.keep(draft)),
+    readMail: async (road, afterId, limit) => mail.read(road, afterId, limit),
+    dropMail: (ids) => write(() => mail.drop(ids)),
+    tidyMail: (bounds) => write(() => mail.tidy(bounds)),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>

@@ -7,6 +7,7 @@ import { fileStoreSuite } from '../suites/file-store.ts'
 import { friendStoreSuite } from '../suites/friend-store.ts'
 import { groupFileStoreSuite } from '../suites/group-file-store.ts'
 import { groupRequestStoreSuite } from '../suites/group-request-store.ts'
+import { mailStoreSuite } from '../suites/mail-store.ts'
 import { noteStoreSuite } from '../suites/note-store.ts'
 import { noticeStoreSuite } from '../suites/notice-store.ts'
 import { peerStoreSuite } from '../suites/peer-store.ts'
@@ -20,6 +21,7 @@ const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   t.test('files', async (t) => fileStoreSuite(t, open))
   t.test('files of groups', async (t) => groupFileStoreSuite(t, open))
   t.test('friends', async (t) => friendStoreSuite(t, open))
+  t.test('mail', async (t) => mailStoreSuite(t, open))
   t.test('peers', async (t) => peerStoreSuite(t, open))
   t.test('group requests', async (t) => groupRequestStoreSuite(t, open))
   t.test('notes', async (t) => noteStoreSuite(t, open))
