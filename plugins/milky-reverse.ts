@@ -5,10 +5,9 @@ import { startDialer } from '../sdk/src/dialer.ts'
 import { maskUrl, type BotConfig, type Limits, type ReverseConfig } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { CLOSE } from '../src/net/close-codes.ts'
-import { createConnection, type Connection } from '../src/net/connection.ts'
-import { createCursor, cursorName } from '../src/net/cursor.ts'
-import { createFollower, type Follower } from '../src/net/follower.ts'
-import { createFrame } from '../src/net/frame.ts'
+import { createConfirmedPush } from '../src/net/confirmed-push.ts'
+import { createConnection } from '../src/net/connection.ts'
+import { cursorName } from '../src/net/cursor.ts'
 import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
 import { createMilkySocketCodec } from '../src/protocols/milky-socket.ts'
@@ -21,8 +20,6 @@ export interface MilkyReverseOptions {
   readonly limits: Limits
 }
 
-/** How soon after an event the other side is asked whether it has arrived; shorter means fewer repeats after a cut. */
-const CONFIRM_MS = 200
 /** How long calls under way may take when the gateway shuts down. */
 const FINISH_MS = 3000
 
@@ -42,13 +39,26 @@ export async function milkyReverse(
     target.format === 'v1'
       ? [createMilkySocketCodec(gateway.links.absoluteLinkOf, limits.group_members), gateway.milky]
       : [createDraftSocketCodec(), gateway.draft]
-  const name = cursorName('reverse', bot.id, target.url)
-  const cursor = createCursor((eventId) => store.saveCursor(name, eventId), gateway.onError)
-  let confirmed = await store.openCursor(name)
+  const push = await createConfirmedPush({
+    store,
+    hub,
+    heartbeat: gateway.heartbeat,
+    accountId: bot.id,
+    cursor: cursorName('reverse', bot.id, target.url),
+    wants: (event) => bot.report_self || !isOwnMessage(event, bot.id),
+    encode: (event) => codec.encodeEvent(event, bot.id),
+    onSent(event) {
+      // Whoever is switched off hears of it, and nothing after it.
+      if (event.kind !== 'account.disabled') return false
+      log.info('the bot is switched off, its address is not dialled any more')
+      void dialer.stop(CLOSE.unauthenticated).catch(gateway.onError)
+      return true
+    },
+    onError: gateway.onError
+  })
   let serving: Serving | undefined
 
   function onOpen(socket: WebSocket): () => void {
-    let sent = confirmed
     const connection = createConnection({
       socket,
       maxQueuedBytes: limits.connection_buffer,
@@ -67,47 +77,11 @@ export async function milkyReverse(
       frameRate: limits.frame_rate,
       onError: gateway.onError
     })
-    socket.on('pong', (payload) => {
-      const eventId = Number(/^cursor (\d+)$/.exec(String(payload))?.[1] ?? 0)
-      if (eventId <= confirmed || eventId > sent) return
-      confirmed = eventId
-      cursor.advance(eventId)
-    })
-    gateway.heartbeat.watch(socket, () => `cursor ${sent}`)
-
-    const follower = createFollower({
-      store,
-      hub,
-      accountId: bot.id,
-      from: confirmed,
-      wants: (event) => bot.report_self || !isOwnMessage(event, bot.id),
-      onError: gateway.onError
-    })
-    const confirm = askLater(() => connection.isOpen() && socket.ping(`cursor ${sent}`))
-    void push(follower, connection, (eventId) => {
-      sent = eventId
-      confirm.soon()
-    }).catch(gateway.onError)
+    const endPush = push.open(socket, connection)
 
     return () => {
-      follower.close()
-      confirm.cancel()
+      endPush()
       leave()
-    }
-  }
-
-  async function push(follower: Follower, connection: Connection, onSent: (eventId: number) => void): Promise<void> {
-    for (let event = await follower.next(); event; event = await follower.next()) {
-      const text = codec.encodeEvent(event, bot.id)
-      if (text !== undefined) connection.send(createFrame(text))
-      onSent(event.id)
-      // Whoever is switched off hears of it, and nothing after it.
-      if (event.kind === 'account.disabled') {
-        log.info('the bot is switched off, its address is not dialled any more')
-        return dialer.stop(CLOSE.unauthenticated)
-      }
-      // What the other side has not taken yet stays in the log, not in our memory.
-      await connection.drained()
     }
   }
 
@@ -124,7 +98,7 @@ export async function milkyReverse(
   app.stops.add(async () => {
     await Promise.race([serving?.finish(), delay(FINISH_MS, undefined, { ref: false })])
     await dialer.stop()
-    await cursor.settled()
+    await push.settled()
   })
 }
 
@@ -134,18 +108,4 @@ function withToken(url: string, token: string | null): string {
   const result = new URL(url)
   result.searchParams.set('access_token', token)
   return result.href
-}
-
-/** Runs `ask` once, a little later, however often it is wanted. */
-function askLater(ask: () => void): { soon: () => void; cancel: () => void } {
-  let timer: NodeJS.Timeout | undefined
-  return {
-    soon() {
-      timer ??= setTimeout(() => {
-        timer = undefined
-        ask()
-      }, CONFIRM_MS)
-    },
-    cancel: () => clearTimeout(timer)
-  }
 }

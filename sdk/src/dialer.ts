@@ -13,8 +13,8 @@ const SHUTDOWN: CloseReason = { code: 1001, reason: 'server shutdown' }
 export interface DialerOptions {
   readonly url: string
   readonly socketOptions?: ClientOptions
-  /** Called at once when the socket is open, before anything was read from it. Gives back what to do when it closed. */
-  readonly onOpen: (socket: WebSocket) => () => void
+  /** Called at once when the socket is open, before anything was read from it. Gives back what to do when it closed, with the close code. */
+  readonly onOpen: (socket: WebSocket) => (code: number) => void
   readonly onState: (state: DialState) => void
   readonly retry?: { readonly firstMs: number; readonly maxMs: number }
   /** A connection that lived this long counts as good: the next wait begins small again. */
@@ -53,7 +53,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
       const dialled = new WebSocket(url, { handshakeTimeout: 10_000, perMessageDeflate: false, ...socketOptions })
       let openedAt: number | undefined
       let failure: string | undefined
-      let onClosed = (): void => {}
+      let onClosed: (code: number) => void = () => {}
       socket = dialled
 
       dialled.once('open', () => {
@@ -66,7 +66,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
         failure = err.message
       })
       dialled.once('close', (code, reason) => {
-        onClosed()
+        onClosed(code)
         const livedMs = openedAt === undefined ? 0 : performance.now() - openedAt
         resolve({ why: failure ?? `closed by the other side: ${code} ${String(reason)}`.trim(), livedMs })
       })
