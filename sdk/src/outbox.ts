@@ -72,6 +72,24 @@ export class Outbox {
     return [...this.#lines].filter((line) => line.send(text))
   }
 
+  /** The `msgId` of what has waited longest. */
+  get oldest(): string | undefined {
+    return this.#entries.keys().next().value
+  }
+
+  /** The `msgId` of what has most text. */
+  get largest(): string | undefined {
+    let largest: Entry | undefined
+    for (const entry of this.#entries.values()) if (!largest || entry.text.length > largest.text.length) largest = entry
+    return largest?.msgId
+  }
+
+  /** Gives up a message that the peer does not survive. */
+  drop(msgId: string): void {
+    const entry = this.#entries.get(msgId)
+    if (entry) this.#settle(entry, 'dropped')
+  }
+
   /** Gives whether somebody waited for it. */
   acked(msgId: unknown): boolean {
     this.#hasAcked = true

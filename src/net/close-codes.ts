@@ -12,4 +12,7 @@ export const CLOSE = {
   bug: { code: 1011, reason: 'internal error' }
 } as const
 
-export type CloseReason = (typeof CLOSE)[keyof typeof CLOSE]
+export interface CloseReason {
+  readonly code: number
+  readonly reason: string
+}

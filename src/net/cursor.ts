@@ -42,6 +42,6 @@ export function createCursor(save: (eventId: number) => Promise<void>, onError: 
 }
 
 /** The name under which a target's place in the log is kept. The address goes in as a digest, since it may hold a secret. */
-export function cursorName(kind: 'webhook' | 'reverse', botId: number, url: string): string {
+export function cursorName(kind: 'webhook' | 'reverse' | 'maim', botId: number, url: string): string {
   return `${kind}:${botId}:${createHash('sha256').update(url).digest('hex').slice(0, 32)}`
 }

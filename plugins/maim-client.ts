@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import type { ClientOptions, WebSocket } from 'ws'
+import { startDialer } from '../sdk/src/dialer.ts'
+import { LEGACY_MAX_FRAME } from '../sdk/src/legacy-session.ts'
+import { maskUrl, type BotConfig, type Limits, type MaimConfig } from '../src/config.ts'
+import type { Gateway } from '../src/gateway.ts'
+import { createConnection } from '../src/net/connection.ts'
+import { cursorName } from '../src/net/cursor.ts'
+import type { Hearer } from '../src/net/maim-hearer.ts'
+import { createApiLink, createLegacyLink, type MaimLink } from '../src/net/maim-link.ts'
+import type { MaimStats } from '../src/net/maim-stats.ts'
+import type { Teller } from '../src/net/maim-teller.ts'
+import { createId } from '../src/secrets.ts'
+
+export interface MaimClientOptions {
+  readonly gateway: Gateway
+  readonly bot: BotConfig
+  readonly target: MaimConfig
+  readonly limits: Limits
+  readonly teller: Teller
+  readonly hearer: Hearer
+  readonly stats: MaimStats
+}
+
+/** Largest frame that a server of the API-Server protocol takes, of those in the field (contract 2.7). */
+const API_MAX_FRAME = 16 * 1024 * 1024
+
+/** A link from a bot to its brain: we dial a maim_message server as an adapter does (contract 1.9, 2, 5.1). */
+export async function maimClient(app: FastifyInstance, options: MaimClientOptions): Promise<void> {
+  const { gateway, bot, target, limits, stats } = options
+  const { platform, url } = target
+  const log = gateway.log.child({ door: 'maim-link', mode: target.mode, bot: bot.id, url: maskUrl(url), platform })
+  const uuid = `lactea_${createId()}`
+  const link = await createLink(options, log, uuid)
+
+  function onOpen(socket: WebSocket): (code: number) => void {
+    const connection = createConnection({
+      socket,
+      maxQueuedBytes: limits.connection_buffer,
+      onError: (err) => log.debug({ err }, 'socket error'),
+      onSlow: () => log.warn('the other side reads too slowly, its socket is closed')
+    })
+    const leave = gateway.devices.add({ id: createId(), accountId: bot.id, kind: 'bot' })
+    const close = link.open(socket, connection)
+    stats.links.connections++
+    return (code) => {
+      stats.links.connections--
+      close(code)
+      leave()
+    }
+  }
+
+  const dialer = startDialer({
+    url,
+    socketOptions: {
+      maxPayload: target.mode === 'legacy' ? limits.maim_legacy_frame : limits.maim_frame,
+      headers: headersOf(target, uuid),
+      ...tlsOf(target)
+    },
+    onOpen,
+    onState(change) {
+      if (change.state === 'open') log.info('connected')
+      else log.warn({ why: explain(change.why, target), waitMs: change.waitMs }, 'not connected, will dial again')
+    }
+  })
+
+  app.stops.add(async () => {
+    await dialer.stop()
+    await link.stop()
+  })
+}
+
+async function createLink(
+  { gateway, bot, target, limits, teller, hearer, stats }: MaimClientOptions,
+  log: Gateway['log'],
+  uuid: string
+): Promise<MaimLink> {
+  const { store, hub, heartbeat, onError } = gateway
+  const { mode, platform, url, api_key: apiKey, max_frame: maxFrame } = target
+  const common = {
+    accountId: bot.id,
+    // Two links to one server under two names are two places.
+    cursor: cursorName('maim', bot.id, `${platform} ${url}`),
+    platform,
+    frameRate: limits.frame_rate,
+    teller,
+    hearer,
+    stats: stats.links,
+    store,
+    hub,
+    heartbeat,
+    log,
+    onError
+  }
+  if (mode === 'legacy') return createLegacyLink({ ...common, maxFrame: maxFrame ?? LEGACY_MAX_FRAME })
+  return createApiLink({
+    ...common,
+    maxFrame: maxFrame ?? API_MAX_FRAME,
+    apiKey: apiKey ?? '',
+    uuid,
+    repeatMs: limits.maim_repeat
+  })
+}
+
+/** What the real clients show (contract 1.1, 2.1). */
+function headersOf({ mode, platform, token, api_key: apiKey }: MaimConfig, uuid: string): Record<string, string> {
+  if (mode === 'legacy') return { platform, ...(token && { authorization: token }) }
+  return { 'x-apikey': apiKey ?? '', 'x-platform': platform, 'x-uuid': uuid }
+}
+
+function tlsOf({ tls }: MaimConfig): ClientOptions {
+  if (!tls) return {}
+  return {
+    rejectUnauthorized: tls.verify,
+    ...(tls.ca !== null && { ca: readFileSync(tls.ca) }),
+    ...(tls.cert !== null && { cert: readFileSync(tls.cert) }),
+    ...(tls.key !== null && { key: readFileSync(tls.key) }),
+    ...(!tls.check_host && { checkServerIdentity: () => undefined })
+  }
+}
+
+/** What the operator can do about it, where the failure says it. */
+function explain(why: string, { mode, url }: MaimConfig): string {
+  if (why.includes('401') || why.includes('1008'))
+    return `${why}: the other side does not know the ${mode === 'legacy' ? 'token' : 'api_key'}`
+  if (why.includes('403') && !new URL(url).pathname.endsWith('/ws'))
+    return `${why}: is the path right? maim_message servers listen at /ws`
+  if (why.includes('403') || why.includes('404')) return `${why}: no maim_message server answers at this path`
+  return why
+}
