@@ -7,6 +7,7 @@ import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
 import people from '../plugins/people.ts'
 import rateLimit from '../plugins/rate-limit.ts'
+import { constraints } from '../plugins/speech.ts'
 import stops from '../plugins/stops.ts'
 import websocket from '../plugins/websocket.ts'
 import { frontPage } from '../routes/front-page.ts'
@@ -28,6 +29,7 @@ import { milkyApi } from '../routes/milky-api.ts'
 import { milkyEvent } from '../routes/milky-event.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
+import { wsLost } from '../routes/ws-lost.ts'
 import { createMemoryBus } from './bus/memory.ts'
 import { isLoopback, maskUrl, toOrigin, type Config } from './config.ts'
 import type { Clock } from './core/clock.ts'
@@ -108,6 +110,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
     trustProxy: config.server.trusted_proxies.length > 0 ? config.server.trusted_proxies : false,
     bodyLimit: 1024 * 1024,
     requestTimeout: 60_000,
+    routerOptions: { constraints },
     http: { headersTimeout: 30_000 },
     // A path that cannot be decoded or is too long never reaches a door.
     frameworkErrors: (err, _request, reply: FastifyReply) => {
@@ -161,6 +164,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(imSuiteMessages, { gateway })
       await rest.register(imSuiteNotes, { gateway })
     })
+    await doors.register(wsLost, { gateway })
     await doors.register(imSuiteSocket, { gateway, sessions, config })
     await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })
     await doors.register(milkyEvent, { gateway, identifyBot, config })
