@@ -6,6 +6,7 @@ import { httpBenches } from './http.ts'
 import { cores } from './lib/child.ts'
 import { report, type Result } from './lib/report.ts'
 import { runBench } from './lib/run.ts'
+import { maimBenches } from './maim.ts'
 import { memory } from './memory.ts'
 import { peopleBenches } from './people.ts'
 import { startup } from './startup.ts'
@@ -32,6 +33,7 @@ const benches = [
   ...wsCallBenches,
   ...fanOutBenches,
   ...peopleBenches(toPositive('people', values.people)),
+  ...maimBenches,
   durableSend,
   webhooks,
   memory,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -63,6 +64,30 @@ function serveGroups(event: { payload: { message: object } }): Promise<number> {
   )
 }
 
+/** Passes on each message to the socket that bears the name, and acknowledges it; one `send` each. */
+function serveMaim(): Promise<number> {
+  const sockets = new Map<string, WebSocket>()
+  return serveSockets(
+    (socket, frame) => {
+      const envelope = JSON.parse(String(frame)) as Envelope
+      if (envelope.type === 'sys_ack') return
+      const { platform } = envelope.payload.message_dim
+      const meta = { sender_user: 'server', target_user: 'somebody', platform, timestamp: Date.now() / 1000 }
+      sockets.get(platform)?.send(JSON.stringify({ ...envelope, meta }))
+      const ack = { uuid: 'uuid', acked_msg_id: envelope.msg_id, timestamp: meta.timestamp }
+      const payload = { status: 'received', server_timestamp: meta.timestamp }
+      socket.send(JSON.stringify({ ver: 1, msg_id: randomUUID(), type: 'sys_ack', meta: ack, payload }))
+    },
+    (socket, url) => sockets.set(new URL(url, 'ws://host').searchParams.get('platform') ?? '', socket)
+  )
+}
+
+interface Envelope {
+  readonly type: string
+  readonly msg_id: unknown
+  readonly payload: { readonly message_dim: { readonly platform: string } }
+}
+
 async function serveSockets(
   onFrame: (socket: WebSocket, frame: RawData, all: Set<WebSocket>) => void,
   onOpen = (_socket: WebSocket, _url: string): void => {}
@@ -111,5 +136,5 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-answerParent({ serveHttp, serveCalls, serveFanOut, serveGroups, post })
+answerParent({ serveHttp, serveCalls, serveFanOut, serveGroups, serveMaim, post })
 process.channel?.ref()
