@@ -18,23 +18,24 @@ export type Speech =
  * Lets several doors share `/ws`: a route with `constraints: { speech: … }` serves those that speak so, the one without
  * serves all others, who are people (IM-Suite).
  */
-export const constraints: NonNullable<FastifyServerOptions['constraints']> = {
+export const constraints: Constraints = {
   speech: {
     name: 'speech',
     storage() {
-      const handlers = new Map<unknown, Handler>()
+      const handlers = new Map<string, Handler>()
       return {
         get: (speech) => handlers.get(speech) ?? null,
         set: (speech, handler) => void handlers.set(speech, handler)
       }
     },
     validate() {},
-    deriveConstraint: (request) => findSpeech(request)
+    // The router takes undefined for "none of these", whatever its types say.
+    deriveConstraint: (request) => findSpeech(request) as string
   }
 }
 
-type Handler = Parameters<ReturnType<Constraint['storage']>['set']>[1]
-type Constraint = NonNullable<FastifyServerOptions['constraints']>[string]
+type Constraints = NonNullable<NonNullable<FastifyServerOptions['routerOptions']>['constraints']>
+type Handler = Parameters<ReturnType<Constraints[string]['storage']>['set']>[1]
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
