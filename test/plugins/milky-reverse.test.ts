@@ -1,80 +1,9 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { WebSocketServer, type WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { startApp, text, type Running } from '../helpers/app.ts'
+import { startBotServer, type BotServer, type Dialled } from '../helpers/bot-server.ts'
 import { faultOfData, faultOfEvent } from '../helpers/milky-judge.ts'
-import { wrapSocket, type TestSocket } from '../helpers/socket.ts'
 import { socketSuite, withSecondBot } from '../helpers/socket-suite.ts'
-
-interface Dialled extends TestSocket {
-  readonly request: IncomingMessage
-  /** Resolves when the gateway has asked, by a ping, whether everything up to this event has arrived. */
-  readonly asked: (eventId: number) => Promise<void>
-}
-
-interface BotServer {
-  readonly url: string
-  /** The next connection that was not taken yet; waits for it. */
-  readonly next: () => Promise<Dialled>
-  /** Connections that are open now, and the most that ever were at once. */
-  readonly open: () => number
-  readonly most: () => number
-  /** Answers the next handshakes with these statuses instead of letting them in. */
-  readonly refuse: (...statuses: number[]) => void
-}
-
-/** A program of a bot that waits to be dialled. */
-async function startBotServer(t: Test, { port = 0, autoPong = true } = {}): Promise<BotServer> {
-  const http = createServer()
-  const server = new WebSocketServer({ noServer: true, autoPong })
-  const waiting: Dialled[] = []
-  const refusals: number[] = []
-  let most = 0
-  let wake = (): void => {}
-
-  http.on('upgrade', (request, stream, head) => {
-    const status = refusals.shift()
-    if (status !== undefined) return void stream.end(`HTTP/1.1 ${status} No\r\nContent-Length: 0\r\n\r\n`)
-    server.handleUpgrade(request, stream, head, (socket: WebSocket) => {
-      waiting.push({ ...wrapSocket(socket), request, asked: watchPings(socket) })
-      most = Math.max(most, server.clients.size)
-      wake()
-    })
-  })
-  http.listen(port, '127.0.0.1')
-  await once(http, 'listening')
-  t.teardown(() => {
-    for (const socket of server.clients) socket.terminate()
-    http.close()
-  })
-  return {
-    url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    async next() {
-      for (;;) {
-        const connection = waiting.shift()
-        if (connection) return connection
-        await new Promise<void>((resolve) => (wake = resolve))
-      }
-    },
-    open: () => server.clients.size,
-    most: () => most,
-    refuse: (...statuses) => void refusals.push(...statuses)
-  }
-}
-
-function watchPings(socket: WebSocket): (eventId: number) => Promise<void> {
-  let last = ''
-  let wake = (): void => {}
-  socket.on('ping', (payload) => {
-    last = String(payload)
-    wake()
-  })
-  return async (eventId) => {
-    while (last !== `cursor ${eventId}`) await new Promise<void>((resolve) => (wake = resolve))
-  }
-}
 
 const lastEventId = (app: Running): Promise<number> => app.lactea.gateway.store.lastEventId()
 
