@@ -9,6 +9,7 @@ import { makeDirectory } from '../helpers/directory.ts'
 import { ask, TIMESTAMP, type Answer } from '../helpers/person.ts'
 import { pdf, png, wav } from '../helpers/pictures.ts'
 import { openSocket } from '../helpers/socket.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const PICTURE = png(30, 20)
 const LIMIT = 200_000
@@ -435,13 +436,4 @@ async function beginUpload(t: Test, app: Stage, { isEndless = false } = {}): Pro
   )
   socket.write(Buffer.alloc(50_000))
   return socket
-}
-
-/** Waits for what happens on the disk: it tells nobody. */
-async function waitFor(holds: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error('it never came true')
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
