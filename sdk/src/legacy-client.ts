@@ -1,18 +1,11 @@
-import type { ConnectionOptions } from 'node:tls'
 import { WebSocket, type ClientOptions } from 'ws'
 import { createCustomMessage, type CustomMessage } from './custom.ts'
 import { startDialer } from './dialer.ts'
 import { LegacyHandlers, type CustomMessageHandler, type LegacyHooks, type MessageHandler } from './legacy-handlers.ts'
-import {
-  DEFAULT_PLATFORM,
-  encodeHeader,
-  encodeLegacy,
-  LEGACY_CLOSE,
-  LEGACY_MAX_FRAME,
-  readLegacy
-} from './legacy-session.ts'
+import { DEFAULT_PLATFORM, encodeLegacy, LEGACY_CLOSE, LEGACY_MAX_FRAME, readLegacy } from './legacy-session.ts'
 import type { MessageBase } from './message.ts'
 import { startPings } from './pings.ts'
+import { encodeHeader } from './text.ts'
 
 /** Where a server of the legacy protocol is, and how it is dialled. */
 export interface TargetConfig {
@@ -21,10 +14,7 @@ export interface TargetConfig {
   /** Sent as it is in `Authorization`, without `Bearer`. */
   readonly token?: string
   /** For `wss://`, as Node takes it. The certificate of the server is looked at unless `rejectUnauthorized` is false. */
-  readonly tls?: Pick<
-    ConnectionOptions,
-    'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized' | 'checkServerIdentity' | 'servername'
-  >
+  readonly tls?: Pick<ClientOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized'>
 }
 
 /** `refused`: the server was reached and does not take our token. It is dialled again all the same, ever more rarely. */
@@ -53,9 +43,9 @@ export interface MessageClientOptions extends TargetConfig, LegacyHooks {
 /** What a client has seen since it was made. */
 export interface MessageClientStats {
   readonly connected: boolean
-  /** Connections that came about. */
+  /** Connections that the server has let in. */
   readonly successfulConnects: number
-  /** Tries that did not, and connections at whose beginning the token was refused. */
+  /** Tries that failed, and connections that ended before the server had let us in. */
   readonly failedConnects: number
   readonly messagesReceived: number
   readonly customMessagesReceived: number
@@ -85,6 +75,8 @@ export class MessageClient {
   #dialer: ReturnType<typeof startDialer> | undefined
   #alive: NodeJS.Timeout | undefined
   #socket: WebSocket | undefined
+  /** The server has answered on this connection, so it has not refused it. */
+  #isIn = false
   #isRefused = false
   #lastError: string | undefined
   /** Those who want to hear how the try goes that is under way. */
@@ -128,7 +120,7 @@ export class MessageClient {
    * handshake (contract 1.1), so this waits for its answer to a ping.
    */
   connect(): Promise<boolean> {
-    if (this.isConnected && this.#waiting.length === 0) return Promise.resolve(true)
+    if (this.isConnected && this.#isIn) return Promise.resolve(true)
     this.#dialer ??= this.#dial()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
@@ -174,8 +166,7 @@ export class MessageClient {
       url,
       retry: retry ?? { firstMs: 2000, maxMs: 30_000 },
       socketOptions: {
-        // The types of `ws` describe these otherwise than Node, to which they go.
-        ...(tls as ClientOptions),
+        ...tls,
         maxPayload: maxFrame,
         perMessageDeflate: compress,
         headers: {
@@ -188,6 +179,9 @@ export class MessageClient {
         if (change.state === 'open') return this.#options.onState?.(change)
         const { why, waitMs } = change
         const isRefused = this.#isRefused
+        if (!this.#isIn) this.#counts.failedConnects++
+        this.#isIn = false
+        this.#isRefused = false
         this.#lastError = isRefused ? 'token: the server does not take it' : why
         this.#settle(false)
         this.#options.onState?.({ state: isRefused ? 'refused' : 'closed', why: this.#lastError, waitMs })
@@ -200,16 +194,16 @@ export class MessageClient {
     const handlers = this.#handlers
     const counts = this.#counts
     const { platform } = this
-    const isIn = (): void => {
-      if (this.#waiting.length === 0) return
+    const enter = (): void => {
+      if (this.#isIn) return
+      this.#isIn = true
+      counts.successfulConnects++
       this.#lastError = undefined
       this.#settle(true)
     }
     this.#socket = socket
-    this.#isRefused = false
-    counts.successfulConnects++
-    socket.once('pong', isIn)
-    socket.once('message', isIn)
+    socket.once('pong', enter)
+    socket.once('message', enter)
     socket.ping()
     startPings({ socket, intervalMs: pingIntervalMs, timeoutMs: pingTimeoutMs, onSilent: () => socket.terminate() })
     readLegacy({

@@ -7,16 +7,10 @@ import type { TlsOptions } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createCustomMessage, type CustomMessage } from './custom.ts'
 import { LegacyHandlers, type CustomMessageHandler, type LegacyHooks, type MessageHandler } from './legacy-handlers.ts'
-import {
-  decodeHeader,
-  DEFAULT_PLATFORM,
-  encodeLegacy,
-  LEGACY_CLOSE,
-  LEGACY_MAX_FRAME,
-  readLegacy
-} from './legacy-session.ts'
+import { DEFAULT_PLATFORM, encodeLegacy, LEGACY_CLOSE, LEGACY_MAX_FRAME, readLegacy } from './legacy-session.ts'
 import type { MessageBase } from './message.ts'
 import { startPings } from './pings.ts'
+import { decodeHeader } from './text.ts'
 
 export interface MessageServerOptions extends LegacyHooks {
   /** All addresses when absent. */

@@ -1,6 +1,9 @@
-import type { RawData, WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { isCustomMessage, type CustomMessage } from './custom.ts'
 import { isObject, MessageBase } from './message.ts'
+import { readBinary, toBuffer } from './text.ts'
+
+export { decodeHeader, encodeHeader } from './text.ts'
 
 /** Largest frame of the legacy protocol, inclusive (contract 1.2). */
 export const LEGACY_MAX_FRAME = 104_857_600
@@ -51,27 +54,9 @@ export interface LegacySessionOptions {
   readonly flow?: { readonly hold: () => void; readonly release: () => void }
 }
 
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
-
-/** The bytes of a frame, in one piece. */
-function toBuffer(data: RawData): Buffer {
-  if (Array.isArray(data)) return Buffer.concat(data)
-  return Buffer.isBuffer(data) ? data : Buffer.from(data)
-}
-
 function parse(text: string): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(text) }
-  } catch {
-    return undefined
-  }
-}
-
-/** The text in a binary frame, when it holds JSON; real clients that send one mean a text frame (contract 9). */
-function readBinary(bytes: Buffer): string | undefined {
-  try {
-    const text = strictUtf8.decode(bytes)
-    return parse(text) ? text : undefined
   } catch {
     return undefined
   }
@@ -119,19 +104,4 @@ export function readLegacy(options: LegacySessionOptions): void {
 /** What is written to the wire: messages by the rules of contract 1.4, custom messages as they are. */
 export function encodeLegacy(message: MessageBase | CustomMessage): string {
   return JSON.stringify(isCustomMessage(message) ? message : MessageBase.toObject(message))
-}
-
-/** Headers hold bytes (RFC 9110 §5.5); Python's clients write text into them as UTF-8, and Node reads each byte as a letter. */
-export function decodeHeader(value: string | string[] | undefined): string | undefined {
-  if (typeof value !== 'string') return undefined
-  try {
-    return strictUtf8.decode(Buffer.from(value, 'latin1'))
-  } catch {
-    return value
-  }
-}
-
-/** Text for a header, the way that Python's clients write it. */
-export function encodeHeader(text: string): string {
-  return Buffer.from(text).toString('latin1')
 }
