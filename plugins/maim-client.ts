@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import type { ClientOptions, WebSocket } from 'ws'
 import { startDialer } from '../sdk/src/dialer.ts'
-import { LEGACY_MAX_FRAME } from '../sdk/src/legacy-session.ts'
+import { encodeHeader, LEGACY_MAX_FRAME } from '../sdk/src/legacy-session.ts'
+import { createClientTls, TlsError } from '../sdk/src/tls.ts'
 import { maskUrl, type BotConfig, type Limits, type MaimConfig } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { createConnection } from '../src/net/connection.ts'
@@ -105,18 +105,21 @@ async function createLink(
 
 /** What the real clients show (contract 1.1, 2.1). */
 function headersOf({ mode, platform, token, api_key: apiKey }: MaimConfig, uuid: string): Record<string, string> {
-  if (mode === 'legacy') return { platform, ...(token && { authorization: token }) }
-  return { 'x-apikey': apiKey ?? '', 'x-platform': platform, 'x-uuid': uuid }
+  if (mode === 'legacy') return { platform: encodeHeader(platform), ...(token && { authorization: token }) }
+  return { 'x-apikey': apiKey ?? '', 'x-platform': encodeHeader(platform), 'x-uuid': uuid }
 }
 
-function tlsOf({ tls }: MaimConfig): ClientOptions {
+/** Read at the start, so that what is wrong is told then. */
+function tlsOf({ tls, url }: MaimConfig): ClientOptions {
   if (!tls) return {}
-  return {
-    rejectUnauthorized: tls.verify,
-    ...(tls.ca !== null && { ca: readFileSync(tls.ca) }),
-    ...(tls.cert !== null && { cert: readFileSync(tls.cert) }),
-    ...(tls.key !== null && { key: readFileSync(tls.key) }),
-    ...(!tls.check_host && { checkServerIdentity: () => undefined })
+  const { ca, cert, key, verify, check_host: checkHostname } = tls
+  try {
+    const files = { ca: ca ?? undefined, cert: cert ?? undefined, key: key ?? undefined }
+    // The type declarations of `ws` have another idea of `checkServerIdentity` than Node.
+    return createClientTls({ ...files, verify, checkHostname }) as ClientOptions
+  } catch (err) {
+    if (err instanceof TlsError) throw new Error(`maim link to ${maskUrl(url)}: tls.${err.message}`, { cause: err })
+    throw err
   }
 }
 

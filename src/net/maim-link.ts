@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws'
 import { MessageConverter } from '../../sdk/src/converter.ts'
 import { createCustomMessage } from '../../sdk/src/custom.ts'
 import { createMessageId, encodeEnvelope } from '../../sdk/src/envelope.ts'
-import { encodeLegacy, LegacySession } from '../../sdk/src/legacy-session.ts'
+import { encodeLegacy, readLegacy } from '../../sdk/src/legacy-session.ts'
 import { APIMessageBase, isObject, MessageBase, MessageError } from '../../sdk/src/message.ts'
 import { Outbox } from '../../sdk/src/outbox.ts'
 import { Seen } from '../../sdk/src/seen.ts'
@@ -95,7 +95,7 @@ export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> 
       stats.sent++
       connection.send(createFrame(encodeLegacy(createCustomMessage(platform, name, content))))
     }
-    new LegacySession({
+    readLegacy({
       socket,
       onFrame: () => budget.take(),
       flow: budget,
