@@ -116,7 +116,7 @@ function tlsOf({ tls, url }: MaimConfig): ClientOptions {
   try {
     const files = { ca: ca ?? undefined, cert: cert ?? undefined, key: key ?? undefined }
     // The type declarations of `ws` have another idea of `checkServerIdentity` than Node.
-    return createClientTls({ ...files, verify, checkHostname }) as ClientOptions
+    return createClientTls({ ...files, verify, checkHostname }) as object
   } catch (err) {
     if (err instanceof TlsError) throw new Error(`maim link to ${maskUrl(url)}: tls.${err.message}`, { cause: err })
     throw err

@@ -21,7 +21,12 @@ async function link(
   return { brain, app, url }
 }
 
-function configFor(url: string, mode: Mode, target: object = {}, config: object = {}): object {
+function configFor(
+  url: string,
+  mode: Mode,
+  target: object = {},
+  config: Record<string, unknown> = {}
+): Record<string, unknown> {
   const credentials = mode === 'legacy' ? { token: 'raw-token' } : { api_key: 'the-key' }
   const maim = [{ url, mode, platform: 'lactea', ...credentials, ...target }]
   const bots = [
@@ -51,7 +56,7 @@ async function heardInGroup(app: Running): Promise<string[]> {
 
 /** A brain's answer, as the library in Python writes it: the group stands directly in it, and so does who is answered. */
 function answerTo(heard: MessageBase, words: string, id = 'core-1'): Record<string, unknown> {
-  const { group_info, user_info, platform } = heard.message_info
+  const { group_info = null, user_info = null, platform } = heard.message_info
   return MessageBase.toObject({
     message_info: { platform: platform ?? '', message_id: id, time: 1_750_000_000.5, group_info, user_info },
     message_segment: { type: 'seglist', data: [{ type: 'text', data: words }] }
