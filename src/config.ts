@@ -14,7 +14,18 @@ export { isLoopback, isUnspecified, toOrigin } from './config/hosts.ts'
 export { ConfigErrors, type Mistake } from './config/mistakes.ts'
 export { notYet } from './config/not-yet.ts'
 export { configReference, type ConfigRow, describeConfig } from './config/reference.ts'
-export { BotConfig, Config, Limits, MaimConfig, type Provision, ReverseConfig, WebhookConfig } from './config/schema.ts'
+export {
+  BotConfig,
+  Config,
+  type Door,
+  DOORS,
+  Limits,
+  MaimConfig,
+  type Provision,
+  ReverseConfig,
+  type ServerTls,
+  WebhookConfig
+} from './config/schema.ts'
 export { maskSecrets, maskUrl } from './config/secrets.ts'
 
 /** File that is read from the working directory when none is named. */

@@ -72,7 +72,8 @@ void t.test('defaults', async (t) => {
         trusted_proxies: [],
         public_url: null,
         bot_url: null,
-        allowed_origins: []
+        allowed_origins: [],
+        metrics_token: null
       },
       data: { dir: './data', database: null, nats: null },
       media: { folders: [], allowed_networks: [], timeout: 20_000 },
@@ -91,7 +92,7 @@ void t.test('defaults', async (t) => {
         jwks_audience: null
       },
       bots: [],
-      maim: { keys: [], legacy_tokens: [] },
+      maim: { keys: [], legacy_tokens: [], auth_reject: 'http401', compress: false },
       provision: { accounts: [], friends: [], groups: [] },
       log: { level: 'info' }
     })
@@ -105,6 +106,9 @@ void t.test('defaults', async (t) => {
       im_frame: 65_536,
       maim_frame: 16_777_216,
       maim_legacy_frame: 104_857_600,
+      maim_keep_time: 86_400_000,
+      maim_keep_count: 10_000,
+      maim_repeat: 5000,
       connection_buffer: 4_194_304,
       http_rate: 60_000,
       upgrade_rate: 600,
@@ -180,6 +184,44 @@ void t.test('defaults', async (t) => {
       { url: 'ws://127.0.0.1:8082/ws', access_token: null, format: 'draft' }
     ],
     [
+      'a link to a brain needs its address and its dialect',
+      { file: bot('maim:', '  - { url: "ws://127.0.0.1:8000/ws", mode: legacy }') },
+      (config) => config.bots[0]?.maim[0],
+      {
+        url: 'ws://127.0.0.1:8000/ws',
+        mode: 'legacy',
+        platform: 'lactea',
+        token: null,
+        api_key: null,
+        max_frame: null,
+        tls: null
+      }
+    ],
+    [
+      'TLS of a link checks everything unless it is told otherwise',
+      { file: bot('maim:', '  - { url: "wss://brain/ws", mode: api-server, api_key: k, tls: { ca: ca.crt } }') },
+      (config) => config.bots[0]?.maim[0]?.tls,
+      { ca: 'ca.crt', cert: null, key: null, verify: true, check_host: true }
+    ],
+    [
+      'a key of the maim door needs its account',
+      { file: 'maim: { keys: [{ api_key: k, account: 10001 }] }' },
+      (config) => config.maim.keys[0],
+      { api_key: 'k', account: 10_001, chats: true, max_frame: null }
+    ],
+    [
+      'TLS needs a certificate and its key',
+      { file: 'server: { tls: { cert: a.crt, key: a.key } }' },
+      (config) => config.server.tls,
+      { cert: 'a.crt', key: 'a.key', ca: null, client_cert: 'none' }
+    ],
+    [
+      'a listener needs its port',
+      { file: 'server: { listeners: [{ port: 18040 }] }' },
+      (config) => config.server.listeners,
+      [{ host: null, port: 18_040, doors: [], tls: null }]
+    ],
+    [
       'a nickname that looks like the template is left alone',
       { file: bot('nickname: "<id>"') },
       (config) => config.bots[0]?.nickname,
@@ -200,6 +242,11 @@ server:
   port: 8080
   trusted_proxies: [10.0.0.0/8, "::1", 192.168.1.1]
   allowed_origins: ["https://chat.example.org", "http://localhost:5173"]
+  metrics_token: scrape
+  tls: { cert: a.crt, key: a.key, ca: ca.crt, client_cert: require }
+  listeners:
+    - { host: 127.0.0.1, port: 18040, doors: [maim, ops] }
+    - { port: 18044, doors: [maim], tls: { cert: b.crt, key: b.key, ca: ca.crt, client_cert: request } }
 data: { dir: /var/lib/lactea }
 im: { registration: closed, jwt_secret: signing-key }
 bots:
@@ -211,6 +258,19 @@ bots:
       - { url: "http://127.0.0.1:8081/hook", access_token: a, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, events: [message_receive], timeout: 2s }
     reverse_ws:
       - { url: "wss://bot.example.org/ws", access_token: b, format: draft }
+    maim:
+      - { url: "ws://127.0.0.1:8000/ws", mode: legacy, platform: qq, token: raw, max_frame: 20MiB }
+      - url: wss://brain.example.org:18044/ws
+        mode: api-server
+        api_key: k
+        tls: { ca: ca.crt, cert: me.crt, key: me.key, verify: true, check_host: false }
+maim:
+  keys:
+    - { api_key: k1, account: 10001, chats: false, max_frame: 4MiB }
+    - { api_key: k2, account: 10001 }
+  legacy_tokens: [raw-one, raw-two]
+  auth_reject: close1000
+  compress: true
 provision:
   accounts:
     - { id: 10011, kind: person, username: alice, password: "secret", nickname: Alice, phone: "123" }
@@ -218,7 +278,7 @@ provision:
   friends: [[10001, 10011], [10001, 99999]]
   groups:
     - { id: 100001, name: "Test group", owner: 10001, admins: [], members: [10011, 88888] }
-limits: { http_body: 1MiB, http_rate: 5 }
+limits: { http_body: 1MiB, http_rate: 5, maim_keep_time: 1h, maim_keep_count: 5, maim_repeat: 1s }
 log: { level: debug }
 `
   const { config, file: path } = load(t, { file })
@@ -226,9 +286,35 @@ log: { level: debug }
   t.equal(path, resolve(path ?? ''), 'the path is absolute')
   t.ok(Value.Check(Config, config), 'the result is what the schema describes')
   t.match(config, {
-    server: { host: '0.0.0.0', port: 8080, allowed_origins: ['https://chat.example.org', 'http://localhost:5173'] },
+    server: {
+      host: '0.0.0.0',
+      port: 8080,
+      allowed_origins: ['https://chat.example.org', 'http://localhost:5173'],
+      metrics_token: 'scrape',
+      tls: { client_cert: 'require' },
+      listeners: [
+        { host: '127.0.0.1', doors: ['maim', 'ops'], tls: null },
+        { host: null, tls: { cert: 'b.crt' } }
+      ]
+    },
+    maim: {
+      keys: [{ chats: false, max_frame: 4_194_304 }, { chats: true }],
+      legacy_tokens: ['raw-one', 'raw-two'],
+      auth_reject: 'close1000',
+      compress: true
+    },
     im: { registration: 'closed', jwt_secret: 'signing-key' },
-    bots: [{ nickname: 'Echo', report_self: true, webhooks: [{ events: ['message_receive'], timeout: 2000 }] }],
+    bots: [
+      {
+        nickname: 'Echo',
+        report_self: true,
+        webhooks: [{ events: ['message_receive'], timeout: 2000 }],
+        maim: [
+          { platform: 'qq', max_frame: 20_971_520, tls: null },
+          { platform: 'lactea', tls: { check_host: false } }
+        ]
+      }
+    ],
     provision: {
       friends: [
         [10_001, 10_011],
@@ -236,7 +322,13 @@ log: { level: debug }
       ],
       groups: [{ members: [10_011, 88_888] }]
     },
-    limits: { http_body: 1_048_576, http_rate: 5, milky_frame: 33_554_432 }
+    limits: {
+      http_body: 1_048_576,
+      http_rate: 5,
+      milky_frame: 33_554_432,
+      maim_keep_time: 3_600_000,
+      maim_repeat: 1000
+    }
   })
 })
 
@@ -1054,6 +1146,98 @@ void t.test('what belongs together', async (t) => {
       'lactea.yaml:3: im.jwks_audience says nothing without im.jwks_url'
     ],
     [
+      'links that show the wrong secret, or none',
+      {
+        file: bot(
+          'maim:',
+          '  - { url: "ws://a/", mode: api-server }',
+          '  - { url: "ws://b/", mode: api-server, api_key: k, token: CANARY }',
+          '  - { url: "ws://c/", mode: legacy, api_key: CANARY }'
+        )
+      },
+      'lactea.yaml:4: bots[0].maim[0].api_key is missing, mode api-server needs it',
+      'lactea.yaml:5: bots[0].maim[1].token is for mode legacy; api-server takes api_key',
+      'lactea.yaml:6: bots[0].maim[2].api_key is for mode api-server; legacy takes token'
+    ],
+    [
+      'one link twice',
+      {
+        file: bot(
+          'maim:',
+          '  - { url: "ws://a", mode: legacy }',
+          '  - { url: "ws://a", mode: legacy, platform: other }',
+          '  - { url: "WS://a:80/", mode: legacy }'
+        )
+      },
+      'lactea.yaml:6: bots[0].maim[2].url and platform are the same as those of bots[0].maim[0]; every message would arrive twice'
+    ],
+    [
+      'TLS of a link that has none, or half a certificate',
+      {
+        file: bot(
+          'maim:',
+          '  - { url: "ws://a", mode: legacy, tls: { ca: a } }',
+          '  - { url: "wss://b", mode: legacy, tls: { cert: a } }',
+          '  - { url: "wss://c", mode: legacy, tls: { key: a } }'
+        )
+      },
+      'lactea.yaml:4: bots[0].maim[0].tls says nothing without a wss:// address',
+      'lactea.yaml:5: bots[0].maim[1].tls.key is missing, a certificate needs it',
+      'lactea.yaml:6: bots[0].maim[2].tls.cert is missing, a key needs it'
+    ],
+    [
+      'a key of the maim door twice, and as a token',
+      {
+        file: `maim:
+  keys:
+    - { api_key: CANARY, account: 10001 }
+    - { api_key: CANARY, account: 10002 }
+  legacy_tokens: [free, CANARY]`
+      },
+      'lactea.yaml:4: maim.keys[1].api_key is the same as that of maim.keys[0]',
+      'lactea.yaml:5: maim.legacy_tokens[1] is the api_key of maim.keys[0], which is good at the legacy door by itself'
+    ],
+    [
+      'client certificates without an authority, and an authority without them',
+      {
+        file: `server:
+  tls: { cert: a, key: a, client_cert: require }
+  listeners:
+    - { port: 1, tls: { cert: a, key: a, client_cert: request } }
+    - { port: 2, tls: { cert: a, key: a, ca: a } }`
+      },
+      'lactea.yaml:2: server.tls.ca is missing, client certificates are checked by it',
+      'lactea.yaml:4: server.listeners[0].tls.ca is missing, client certificates are checked by it',
+      'lactea.yaml:5: server.listeners[1].tls.ca says nothing while client_cert is none'
+    ],
+    [
+      'half of what TLS needs',
+      { file: 'server:\n  tls: { cert: a }\n  listeners: [{ port: 1, tls: { key: a } }]' },
+      'lactea.yaml:2: server.tls.key is missing',
+      'lactea.yaml:3: server.listeners[0].tls.cert is missing'
+    ],
+    [
+      'doors that are not there, and one twice',
+      { file: 'server:\n  listeners:\n    - { port: 1, doors: [mikly] }\n    - { port: 2, doors: [maim, maim] }' },
+      'lactea.yaml:3: server.listeners[0].doors[0] must be one of milky, im, maim, pages, ops, got "mikly"; did you mean "milky"?',
+      'lactea.yaml:4: server.listeners[1].doors[1] names maim again'
+    ],
+    [
+      'one address for two listeners',
+      {
+        file: `server:
+  port: 3000
+  listeners:
+    - { port: 3000 }
+    - { host: 10.0.0.1, port: 3000 }
+    - { port: 0 }
+    - { port: 0 }
+    - { host: 10.0.0.1, port: 3000 }`
+      },
+      'lactea.yaml:4: server.listeners[0].port 3000 is already taken by server.port',
+      'lactea.yaml:8: server.listeners[4].port 3000 is already taken by server.listeners[1].port'
+    ],
+    [
       'a group with the number of an account',
       { file: 'provision:\n  groups:\n    - { id: 100000, name: G, owner: 10001 }' },
       'lactea.yaml:3: provision.groups[0].id must be an integer from 100001 to 1000000000, got 100000'
@@ -1077,16 +1261,6 @@ void t.test('what this version does not do yet is refused', async (t) => {
   const message = 'is not supported by this version yet'
   refuses(t, [
     [
-      'TLS',
-      { file: 'server:\n  tls: { cert: a }' },
-      `lactea.yaml:2: server.tls ${message}; leave it out and put a reverse proxy in front`
-    ],
-    [
-      'listeners',
-      { file: 'server:\n  listeners: [{ port: 1 }]' },
-      `lactea.yaml:2: server.listeners ${message}; leave it out; all doors are open at server.host and server.port`
-    ],
-    [
       'PostgreSQL',
       { file: 'data: { database: "postgres://CANARY@h/" }' },
       `lactea.yaml:1: data.database ${message}; leave it out to use the embedded SQLite`
@@ -1105,21 +1279,6 @@ void t.test('what this version does not do yet is refused', async (t) => {
       'LACTEA_NATS_URL',
       { env: { LACTEA_NATS_URL: 'nats://CANARY@h/' } },
       `LACTEA_NATS_URL: data.nats ${message}; leave it out to run a single node`
-    ],
-    [
-      'links to maim',
-      { file: bot('maim: [{ url: "ws://a/", token: CANARY }]') },
-      `lactea.yaml:3: bots[0].maim ${message}; leave it out`
-    ],
-    [
-      'keys of the maim door',
-      { file: 'maim: { keys: [{ api_key: CANARY }] }' },
-      `lactea.yaml:1: maim.keys ${message}; leave it out`
-    ],
-    [
-      'tokens of the maim door',
-      { file: 'maim: { legacy_tokens: [CANARY] }' },
-      `lactea.yaml:1: maim.legacy_tokens ${message}; leave it out`
     ]
   ])
 
@@ -1209,6 +1368,7 @@ void t.test('no message holds a secret', async (t) => {
 void t.test('maskSecrets', async (t) => {
   const full: Config = {
     ...loadConfig({ env: {}, cwd: t.testdir({}) }).config,
+    server: { ...loadConfig({ env: {}, cwd: t.testdir({}) }).config.server, metrics_token: 'CANARY24' },
     data: {
       dir: './data',
       database: 'postgres://lactea:CANARY1@db/lactea?sslpassword=CANARY2',
@@ -1240,11 +1400,24 @@ void t.test('maskSecrets', async (t) => {
         ],
         reverse_ws: [{ url: 'ws://h/ws?sig=CANARY13#CANARY14', access_token: 'CANARY15', format: 'draft' }],
         maim: [
-          { url: 'ws://CANARY16@h/ws', mode: 'legacy', platform: 'lactea', token: 'CANARY17', api_key: 'CANARY18' }
+          {
+            url: 'ws://CANARY16@h/ws',
+            mode: 'legacy',
+            platform: 'lactea',
+            token: 'CANARY17',
+            api_key: 'CANARY18',
+            max_frame: null,
+            tls: { ca: 'ca.crt', cert: null, key: null, verify: true, check_host: true }
+          }
         ]
       }
     ],
-    maim: { keys: [{ api_key: 'CANARY19', account: 10_001 }], legacy_tokens: ['CANARY20', 'CANARY21'] },
+    maim: {
+      keys: [{ api_key: 'CANARY19', account: 10_001, chats: true, max_frame: null }],
+      legacy_tokens: ['CANARY20', 'CANARY21'],
+      auth_reject: 'http401',
+      compress: false
+    },
     provision: {
       accounts: [{ id: 10_011, kind: 'person', username: 'alice', password: 'CANARY22', nickname: null, phone: null }],
       friends: [[10_001, 10_011]],
@@ -1259,6 +1432,7 @@ void t.test('maskSecrets', async (t) => {
   t.strictSame(full, before, 'the original is as it was')
   t.strictSame(masked.limits, full.limits)
   t.match(masked, {
+    server: { metrics_token: '***' },
     data: { dir: './data', database: 'postgres://***@db/lactea?***' },
     im: { jwt_secret: '***' },
     bots: [

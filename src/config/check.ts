@@ -17,7 +17,7 @@ export function checkGiven(tree: GivenMapping, report: Report): unknown {
 
 function check(schema: KeySchema, given: Given | undefined, path: Path, report: Report): unknown {
   if (isAbsent(given)) return checkAbsent(schema, given, path, report)
-  const refusal = findRefusal(path, given)
+  const refusal = findRefusal(path)
   if (refusal) return complain(path, refusal, report)
 
   const inner = unwrap(schema)
@@ -53,7 +53,7 @@ function checkProperty(key: string, schema: KeySchema, parent: GivenMapping, pat
   if (isAbsent(file)) return check(schema, plain, [...path, key], report)
 
   const filePath = [...path, `${key}_file`]
-  const refusal = findRefusal([...path, key], file)
+  const refusal = findRefusal([...path, key])
   if (refusal) return complain([...path, key], refusal, report)
   if (!isAbsent(plain))
     return complain(filePath, `and ${formatPath([...path, key])} are both given; keep one of them`, report)
@@ -123,8 +123,13 @@ function isExpected(value: unknown, schema: KeySchema): boolean {
 /** The rest of a sentence: what was expected and what was got. The value of a secret is never in it. */
 function describeMismatch(schema: KeySchema, value: unknown): string {
   const got = schema.secret ? describeType(value) : quote(value, schema)
-  const advice = schema.type === 'string' ? '; put it in quotes' : ''
-  return `must be ${describeExpected(schema)}, got ${got}${advice}`
+  return `must be ${describeExpected(schema)}, got ${got}${adviseOn(schema, value)}`
+}
+
+function adviseOn(schema: KeySchema, value: unknown): string {
+  if (schema.type === 'string') return '; put it in quotes'
+  const nearest = typeof value === 'string' && findNearest(value, choicesOf(schema) ?? [])
+  return nearest ? `; did you mean "${nearest}"?` : ''
 }
 
 /** "an integer from 0 to 65535", "true or false": what a key accepts, in words. */

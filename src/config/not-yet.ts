@@ -1,23 +1,14 @@
-import type { Given, Path } from './given.ts'
+import type { Path } from './given.ts'
 
 interface Refusal {
-  /** What may be given all the same. */
-  accepts?: (given: Given) => boolean
   instead: string
 }
 
-const isEmptyList = (given: Given): boolean => given.kind === 'list' && given.items.length === 0
-
 /**
  * Keys that the configuration promises and this version does not keep. They are refused, because a gateway that
- * ignores `tls` serves passwords in the clear. Remove a line when its feature is there.
+ * ignores `database` keeps everything where nobody looks for it. Remove a line when its feature is there.
  */
 export const notYet: Record<string, Refusal> = {
-  'server.tls': { instead: 'leave it out and put a reverse proxy in front' },
-  'server.listeners': {
-    accepts: isEmptyList,
-    instead: 'leave it out; all doors are open at server.host and server.port'
-  },
   'data.database': { instead: 'leave it out to use the embedded SQLite' },
   'data.nats': { instead: 'leave it out to run a single node' }
 }
@@ -31,8 +22,7 @@ export function toPattern(path: Path): string {
 }
 
 /** The rest of the sentence that refuses the value, or undefined when this version can do it. */
-export function findRefusal(path: Path, given: Given): string | undefined {
+export function findRefusal(path: Path): string | undefined {
   const refusal = notYet[toPattern(path)]
-  if (!refusal || refusal.accepts?.(given)) return undefined
-  return `is not supported by this version yet; ${refusal.instead}`
+  return refusal && `is not supported by this version yet; ${refusal.instead}`
 }

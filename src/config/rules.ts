@@ -1,7 +1,7 @@
 import type { Path } from './given.ts'
 import { formatPath, type Report } from './mistakes.ts'
 import { findNearest } from './nearest.ts'
-import type { Config } from './schema.ts'
+import type { Config, MaimConfig, ServerTls } from './schema.ts'
 
 /** What the rules have to know of the protocols. */
 export interface Words {
@@ -49,6 +49,60 @@ const rules: Rule[] = [
           if (fault) refuse(['bots', index, 'webhooks', place, 'events', position], fault, report)
         }
       }
+    }
+  },
+
+  ({ bots = [] }, report) => {
+    for (const [index, bot] of bots.entries()) {
+      const links = bot?.maim ?? []
+      for (const [place, link] of links.entries()) checkLink(['bots', index, 'maim', place], link ?? {}, report)
+      const roads = links.map((link) => link?.platform && link.url && `${link.platform} ${URL.parse(link.url)?.href}`)
+      for (const [place, first] of repeats(roads)) {
+        const path = formatPath(['bots', index, 'maim', first])
+        refuse(
+          ['bots', index, 'maim', place, 'url'],
+          `and platform are the same as those of ${path}; every message would arrive twice`,
+          report
+        )
+      }
+    }
+  },
+
+  // A key says who is speaking, at both doors.
+  ({ maim }, report) => {
+    const keys = (maim?.keys ?? []).map((key) => key?.api_key)
+    for (const [index, first] of repeats(keys))
+      refuse(['maim', 'keys', index, 'api_key'], `is the same as that of maim.keys[${first}]`, report)
+    for (const [index, token] of (maim?.legacy_tokens ?? []).entries()) {
+      const key = token === undefined ? -1 : keys.indexOf(token)
+      if (key < 0) continue
+      refuse(
+        ['maim', 'legacy_tokens', index],
+        `is the api_key of maim.keys[${key}], which is good at the legacy door by itself`,
+        report
+      )
+    }
+  },
+
+  ({ server }, report) => {
+    checkServerTls(['server', 'tls'], server?.tls, report)
+    for (const [index, listener] of (server?.listeners ?? []).entries()) {
+      checkServerTls(['server', 'listeners', index, 'tls'], listener?.tls, report)
+      for (const [place] of repeats(listener?.doors ?? []))
+        refuse(['server', 'listeners', index, 'doors', place], `names ${listener?.doors?.[place]} again`, report)
+    }
+  },
+
+  ({ server }, report) => {
+    const listeners = server?.listeners ?? []
+    const addresses = [server, ...listeners].map((at) => (at?.port ? `${at.host ?? server?.host} ${at.port}` : null))
+    for (const [index, first] of repeats(addresses)) {
+      const other = first === 0 ? 'server.port' : `server.listeners[${first - 1}].port`
+      refuse(
+        ['server', 'listeners', index - 1, 'port'],
+        `${listeners[index - 1]?.port} is already taken by ${other}`,
+        report
+      )
     }
   },
 
@@ -111,6 +165,27 @@ const rules: Rule[] = [
 /** Reports what is wrong between keys; each key by itself has been checked against the schema. */
 export function checkRules(config: unknown, report: Report, words: Words): void {
   for (const rule of rules) rule((config ?? {}) as Loose<Config>, report, words)
+}
+
+/** A server that speaks the one dialect looks for nothing of the other: it would refuse the link, or let everybody in. */
+function checkLink(path: Path, link: Loose<MaimConfig>, report: Report): void {
+  const { mode, url, token, api_key: key, tls } = link
+  if (mode === 'api-server' && key === null)
+    refuse([...path, 'api_key'], 'is missing, mode api-server needs it', report)
+  if (mode === 'api-server' && token) refuse([...path, 'token'], 'is for mode legacy; api-server takes api_key', report)
+  if (mode === 'legacy' && key) refuse([...path, 'api_key'], 'is for mode api-server; legacy takes token', report)
+  if (!tls) return
+  if (url && !/^wss:/i.test(url)) refuse([...path, 'tls'], 'says nothing without a wss:// address', report)
+  if (tls.cert && tls.key === null) refuse([...path, 'tls', 'key'], 'is missing, a certificate needs it', report)
+  if (tls.key && tls.cert === null) refuse([...path, 'tls', 'cert'], 'is missing, a key needs it', report)
+}
+
+/** Without authorities of its own Node believes those of the system, which sign certificates for everybody. */
+function checkServerTls(path: Path, tls: Loose<ServerTls> | null | undefined, report: Report): void {
+  if (!tls?.client_cert) return
+  const isAsked = tls.client_cert !== 'none'
+  if (isAsked && tls.ca === null) refuse([...path, 'ca'], 'is missing, client certificates are checked by it', report)
+  if (!isAsked && tls.ca) refuse([...path, 'ca'], 'says nothing while client_cert is none', report)
 }
 
 /** A webhook that waits for an event which its format does not know would be silent for ever. */

@@ -77,23 +77,31 @@ const format = choice(['draft', 'v1'], 'The dialect of Milky that is spoken ther
   default: 'draft'
 })
 
+/** What can be open at an address. `ops` is `/metrics`; whether the gateway lives is told at every address. */
+export const DOORS = ['milky', 'im', 'maim', 'pages', 'ops'] as const
+export type Door = (typeof DOORS)[number]
+
 const Tls = section(
   {
-    cert: text('Certificate file (PEM).'),
-    key: text('Key file (PEM).'),
-    ca: optional(text('Authorities that sign client certificates (PEM).')),
-    client_cert: choice(['none', 'request', 'require'], 'Whether clients show a certificate; require is mutual TLS.', {
-      default: 'none'
-    })
+    cert: text('File of the certificate, followed by those between it and its authority (PEM).'),
+    key: text('File of its key (PEM, without a passphrase).'),
+    ca: optional(text('File of the authorities that sign the certificates of clients (PEM).')),
+    client_cert: choice(
+      ['none', 'request', 'require'],
+      'Whether clients are asked for a certificate; `request` lets them in without a good one, `require` is mutual TLS.',
+      { default: 'none' }
+    )
   },
   'Serve TLS without a reverse proxy.'
 )
+export type ServerTls = Static<typeof Tls>
 
 const Listener = section(
   {
     host: optional(text('Address to listen on; that of server.host when left out.', { is: 'host' })),
-    port: integer(0, 65_535, 'TCP port.'),
-    doors: Type.Array(text('Name of a door.'), { default: [], description: 'Doors open here; empty opens all.' })
+    port: integer(0, 65_535, 'TCP port; 0 takes any free one.'),
+    doors: listOf(choice(DOORS, 'Name of a door.'), 'Doors that are open here; empty opens all.'),
+    tls: optional(Tls)
   },
   'A further address.'
 )
@@ -128,6 +136,10 @@ const Server = section(
     allowed_origins: listOf(
       text('An origin.', { is: 'origin' }),
       'Origins of other web pages that may call the gateway from a browser.'
+    ),
+    metrics_token: secret(
+      'Whoever shows it as `Authorization: Bearer …` may read `/metrics`; without it only programs on this machine may.',
+      'token'
     )
   },
   'Where the gateway listens.'
