@@ -1,4 +1,5 @@
-import { WebSocket, type ClientOptions } from 'ws'
+import type { Socket } from 'node:net'
+import { WebSocket } from 'ws'
 import { createCustomMessage, type CustomMessage } from './custom.ts'
 import { startDialer } from './dialer.ts'
 import { LegacyHandlers, type CustomMessageHandler, type LegacyHooks, type MessageHandler } from './legacy-handlers.ts'
@@ -6,6 +7,7 @@ import { DEFAULT_PLATFORM, encodeLegacy, LEGACY_CLOSE, LEGACY_MAX_FRAME, readLeg
 import type { MessageBase } from './message.ts'
 import { startPings } from './pings.ts'
 import { encodeHeader } from './text.ts'
+import { createClientTls, type ClientTls } from './tls.ts'
 
 /** Where a server of the legacy protocol is, and how it is dialled. */
 export interface TargetConfig {
@@ -13,8 +15,8 @@ export interface TargetConfig {
   readonly url: string
   /** Sent as it is in `Authorization`, without `Bearer`. */
   readonly token?: string
-  /** For `wss://`, as Node takes it. The certificate of the server is looked at unless `rejectUnauthorized` is false. */
-  readonly tls?: Pick<ClientOptions, 'ca' | 'cert' | 'key' | 'passphrase' | 'rejectUnauthorized'>
+  /** For `wss://`. The certificate of the server is looked at unless `verify` is false. */
+  readonly tls?: ClientTls
 }
 
 /** `refused`: the server was reached and does not take our token. It is dialled again all the same, ever more rarely. */
@@ -63,6 +65,8 @@ export interface MessageClientStats {
 export class MessageClient {
   readonly #options: MessageClientOptions
   readonly #handlers: LegacyHandlers
+  /** Of TLS. The types of `ws` describe some of them otherwise than Node, to which they go. */
+  readonly #secure: object
   readonly #counts = {
     successfulConnects: 0,
     failedConnects: 0,
@@ -73,7 +77,6 @@ export class MessageClient {
     bytesSent: 0
   }
   #dialer: ReturnType<typeof startDialer> | undefined
-  #alive: NodeJS.Timeout | undefined
   #socket: WebSocket | undefined
   /** The server has answered on this connection, so it has not refused it. */
   #isIn = false
@@ -82,11 +85,12 @@ export class MessageClient {
   /** Those who want to hear how the try goes that is under way. */
   #waiting: ((isIn: boolean) => void)[] = []
 
-  /** Throws when the address is none that can be dialled. */
+  /** Throws when the address is none that can be dialled, or a certificate cannot be used (`TlsError`). */
   constructor(options: MessageClientOptions, handlers = new LegacyHandlers(options)) {
     if (!/^wss?:\/\//i.test(options.url) || !URL.canParse(options.url))
       throw new TypeError(`url: expected an address that begins with ws:// or wss://, got "${options.url}"`)
     this.#options = options
+    this.#secure = options.tls ? createClientTls(options.tls) : {}
     this.#handlers = handlers
   }
 
@@ -129,7 +133,6 @@ export class MessageClient {
   async stop(): Promise<void> {
     const dialer = this.#dialer
     this.#dialer = undefined
-    clearInterval(this.#alive)
     await dialer?.stop({ code: 1000, reason: '' })
     this.#settle(false)
   }
@@ -159,14 +162,13 @@ export class MessageClient {
   }
 
   #dial(): ReturnType<typeof startDialer> {
-    const { url, token, tls, maxFrame = LEGACY_MAX_FRAME, compress = false, retry } = this.#options
-    // The waits between tries do not keep a program alive by themselves.
-    this.#alive = setInterval(() => {}, 2 ** 30)
+    const { url, token, maxFrame = LEGACY_MAX_FRAME, compress = false, retry } = this.#options
     return startDialer({
       url,
+      keepsAlive: true,
       retry: retry ?? { firstMs: 2000, maxMs: 30_000 },
       socketOptions: {
-        ...tls,
+        ...this.#secure,
         maxPayload: maxFrame,
         perMessageDeflate: compress,
         headers: {
@@ -174,7 +176,7 @@ export class MessageClient {
           ...(token !== undefined && { authorization: encodeHeader(token) })
         }
       },
-      onOpen: (socket) => this.#open(socket),
+      onOpen: (socket, stream) => this.#open(socket, stream),
       onState: (change) => {
         if (change.state === 'open') return this.#options.onState?.(change)
         const { why, waitMs } = change
@@ -189,7 +191,7 @@ export class MessageClient {
     })
   }
 
-  #open(socket: WebSocket): () => void {
+  #open(socket: WebSocket, stream: Socket | undefined): () => void {
     const { pingIntervalMs = 20_000, pingTimeoutMs = 10_000 } = this.#options
     const handlers = this.#handlers
     const counts = this.#counts
@@ -202,10 +204,17 @@ export class MessageClient {
       this.#settle(true)
     }
     this.#socket = socket
+    this.#isIn = false
     socket.once('pong', enter)
     socket.once('message', enter)
     socket.ping()
-    startPings({ socket, intervalMs: pingIntervalMs, timeoutMs: pingTimeoutMs, onSilent: () => socket.terminate() })
+    startPings({
+      socket,
+      intervalMs: pingIntervalMs,
+      timeoutMs: pingTimeoutMs,
+      bytesRead: () => stream?.bytesRead ?? 0,
+      onSilent: () => socket.terminate()
+    })
     readLegacy({
       socket,
       isOpen: () => socket.readyState === WebSocket.OPEN,

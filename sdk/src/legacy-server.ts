@@ -3,13 +3,14 @@ import { createServer, type IncomingMessage, type Server as HttpServer, type Ser
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { TlsOptions } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createCustomMessage, type CustomMessage } from './custom.ts'
+import { closeSocket, refuseUpgrade } from './ends.ts'
 import { LegacyHandlers, type CustomMessageHandler, type LegacyHooks, type MessageHandler } from './legacy-handlers.ts'
 import { DEFAULT_PLATFORM, encodeLegacy, LEGACY_CLOSE, LEGACY_MAX_FRAME, readLegacy } from './legacy-session.ts'
 import type { MessageBase } from './message.ts'
 import { startPings } from './pings.ts'
+import { createServerTls, type ServerTls } from './tls.ts'
 import { decodeHeader } from './text.ts'
 
 export interface MessageServerOptions extends LegacyHooks {
@@ -21,8 +22,8 @@ export interface MessageServerOptions extends LegacyHooks {
   readonly path?: string
   /** Whoever connects has to show one of these as it is, without `Bearer`. No token is needed when this is absent. */
   readonly tokens?: Iterable<string>
-  /** Certificate, key and the like, as Node takes them; listens for `wss://` then. */
-  readonly tls?: TlsOptions
+  /** Certificate and key; listens for `wss://` then. */
+  readonly tls?: ServerTls
   /** A server of the program, to take sockets from; it is not listened with and not closed. */
   readonly server?: HttpServer
   /** Largest frame that is taken, in bytes, inclusive; 100 MiB when absent. */
@@ -145,7 +146,7 @@ export class MessageServer {
   async start(): Promise<void> {
     if (this.#listening) throw new Error('the server runs already')
     const { server: given, tls, host = '0.0.0.0', port = 18_000 } = this.#options
-    const server = given ?? (tls ? createTlsServer(tls, notFound) : createServer(notFound))
+    const server = given ?? (tls ? createTlsServer(createServerTls(tls), notFound) : createServer(notFound))
     this.#listening = server
     server.on('upgrade', this.#onUpgrade)
     if (given) return
@@ -169,7 +170,7 @@ export class MessageServer {
     if (!server) return
     this.#listening = undefined
     server.off('upgrade', this.#onUpgrade)
-    const ends = [...this.#sockets.clients].map((socket) => end(socket, LEGACY_CLOSE.shutdown))
+    const ends = [...this.#sockets.clients].map((socket) => closeSocket(socket, LEGACY_CLOSE.shutdown))
     const closed = this.#options.server
       ? Promise.resolve()
       : new Promise<void>((resolve) => server.close(() => resolve()))
@@ -225,7 +226,7 @@ export class MessageServer {
     const asked = request.url?.split('?')[0]
     if (asked !== path && asked !== `${path}/`) {
       // On a server of the program, another path is somebody else's.
-      if (!server) refuse(stream, '404 Not Found', `there is no WebSocket at ${asked}; connect to ${path}`)
+      if (!server) refuseUpgrade(stream, '404 Not Found', `there is no WebSocket at ${asked}; connect to ${path}`)
       return
     }
     this.#sockets.handleUpgrade(request, stream, head, (socket: WebSocket) => this.#enter(socket, request))
@@ -236,7 +237,7 @@ export class MessageServer {
     socket.on('error', () => {})
     if (!this.verifyToken(decodeHeader(headers.authorization))) {
       this.#counts.refusedConnections++
-      void end(socket, LEGACY_CLOSE.unauthenticated)
+      void closeSocket(socket, LEGACY_CLOSE.unauthenticated)
       return
     }
     const platform = decodeHeader(headers['platform']) || DEFAULT_PLATFORM
@@ -245,7 +246,7 @@ export class MessageServer {
     if (old) {
       this.#counts.replacedConnections++
       this.#leave(old, LEGACY_CLOSE.replaced.code)
-      void end(old.socket, LEGACY_CLOSE.replaced)
+      void closeSocket(old.socket, LEGACY_CLOSE.replaced)
     }
     this.#seats.set(platform, seat)
     this.#counts.totalConnections++
@@ -255,7 +256,7 @@ export class MessageServer {
       intervalMs: this.#options.pingIntervalMs ?? 30_000,
       timeoutMs: this.#options.pingTimeoutMs ?? 10_000,
       bytesRead: () => stream.bytesRead,
-      onSilent: () => void end(socket, LEGACY_CLOSE.silent)
+      onSilent: () => void closeSocket(socket, LEGACY_CLOSE.silent)
     })
     socket.once('close', (code) => this.#leave(seat, code))
     this.#options.onConnect?.(seat)
@@ -267,7 +268,7 @@ export class MessageServer {
     readLegacy({
       socket,
       isOpen: () => socket.readyState === WebSocket.OPEN,
-      close: (reason) => void end(socket, reason),
+      close: (reason) => void closeSocket(socket, reason),
       isKnown: handlers.isKnown,
       onError: handlers.onError,
       onFrame: (bytes) => (counts.bytesReceived += bytes),
@@ -291,38 +292,6 @@ export class MessageServer {
   }
 }
 
-/** How long a peer may take to answer our close frame. */
-const CLOSE_GRACE_MS = 2000
-
-/** Closes a connection; resolves when it is over. */
-function end(socket: WebSocket, { code, reason }: { readonly code: number; readonly reason: string }): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.readyState === WebSocket.CLOSED) return resolve()
-    const timer = setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
-    socket.once('close', () => {
-      clearTimeout(timer)
-      resolve()
-    })
-    socket.close(code, reason)
-  })
-}
-
 function notFound(_request: IncomingMessage, response: ServerResponse): void {
   response.writeHead(404, { 'content-type': 'application/json' }).end('{"detail":"Not Found"}')
-}
-
-function refuse(stream: Duplex, status: string, detail: string): void {
-  const body = JSON.stringify({ detail })
-  stream.on('error', () => stream.destroy())
-  stream.once('finish', () => stream.destroy())
-  stream.end(
-    [
-      `HTTP/1.1 ${status}`,
-      'Connection: close',
-      'Content-Type: application/json; charset=utf-8',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      '',
-      body
-    ].join('\r\n')
-  )
 }

@@ -3,8 +3,6 @@ import { isCustomMessage, type CustomMessage } from './custom.ts'
 import { isObject, MessageBase } from './message.ts'
 import { readBinary, toBuffer } from './text.ts'
 
-export { decodeHeader, encodeHeader } from './text.ts'
-
 /** Largest frame of the legacy protocol, inclusive (contract 1.2). */
 export const LEGACY_MAX_FRAME = 104_857_600
 
