@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type ClientOptions } from 'ws'
 import { backoff } from './backoff.ts'
@@ -13,12 +14,23 @@ const SHUTDOWN: CloseReason = { code: 1001, reason: 'server shutdown' }
 export interface DialerOptions {
   readonly url: string
   readonly socketOptions?: ClientOptions
-  /** Called at once when the socket is open, before anything was read from it. Gives back what to do when it closed, with the close code. */
-  readonly onOpen: (socket: WebSocket) => (code: number) => void
+  /**
+   * Called at once when the socket is open, before anything was read from it. Gives back what to do when it closed, with its
+   * close code. `stream` is what lies below, to ask how much has come.
+   */
+  readonly onOpen: (socket: WebSocket, stream: Socket | undefined) => (code: number) => void
   readonly onState: (state: DialState) => void
   readonly retry?: { readonly firstMs: number; readonly maxMs: number }
   /** A connection that lived this long counts as good: the next wait begins small again. */
   readonly stableMs?: number
+  /** Failed tries in a row after the first until it gives up; never when absent. */
+  readonly maxRetries?: number
+  /** Called once, when it has given up. */
+  readonly onGiveUp?: (why: string) => void
+  /** Whether the wait between two tries keeps the process alive. False when absent. */
+  readonly keepsAlive?: boolean
+  /** How long the other side may take to answer our close frame; 2 s when absent. */
+  readonly closeMs?: number
 }
 
 export type DialState =
@@ -27,11 +39,13 @@ export type DialState =
   | { readonly state: 'closed'; readonly why: string; readonly waitMs: number }
 
 /**
- * Keeps one WebSocket open to an address: redials for ever, whatever the close code or the failure, with growing, jittered
- * waits. It is one loop, so there is never a second connection. Gives back its stop, which closes with 1001 unless told otherwise.
+ * Keeps one WebSocket open to an address: redials whatever the close code or the failure, with growing, jittered waits, for
+ * ever unless told otherwise. It is one loop, so there is never a second connection. Gives back its stop, which closes with
+ * 1001 unless told otherwise.
  */
 export function startDialer(options: DialerOptions): { stop: (reason?: CloseReason) => Promise<void> } {
-  const { url, socketOptions = {}, onOpen, onState, stableMs = 10_000 } = options
+  const { url, socketOptions = {}, onOpen, onState, stableMs = 10_000, maxRetries = Infinity } = options
+  const { onGiveUp, keepsAlive = false, closeMs = 2000 } = options
   const retry = options.retry ?? { firstMs: 1000, maxMs: 60_000 }
   const abort = new AbortController()
   let socket: WebSocket | undefined
@@ -41,9 +55,10 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
       const { why, livedMs } = await connectOnce()
       if (abort.signal.aborted) return
       if (livedMs >= stableMs) attempt = 1
+      if (attempt > maxRetries) return onGiveUp?.(why)
       const waitMs = backoff(attempt, retry)
       onState({ state: 'closed', why, waitMs })
-      await delay(waitMs, undefined, { signal: abort.signal, ref: false }).catch(() => {})
+      await delay(waitMs, undefined, { signal: abort.signal, ref: keepsAlive }).catch(() => {})
     }
   }
 
@@ -54,11 +69,15 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
       let openedAt: number | undefined
       let failure: string | undefined
       let onClosed: (code: number) => void = () => {}
+      let stream: Socket | undefined
       socket = dialled
 
+      dialled.once('upgrade', (response) => {
+        stream = response.socket
+      })
       dialled.once('open', () => {
         openedAt = performance.now()
-        onClosed = onOpen(dialled)
+        onClosed = onOpen(dialled, stream)
         onState({ state: 'open' })
         if (abort.signal.aborted) dialled.close(SHUTDOWN.code, SHUTDOWN.reason)
       })
@@ -78,7 +97,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
   return {
     async stop({ code, reason } = SHUTDOWN) {
       abort.abort()
-      const timer = setTimeout(() => socket?.terminate(), 2000)
+      const timer = setTimeout(() => socket?.terminate(), closeMs)
       if (socket?.readyState === WebSocket.OPEN) socket.close(code, reason)
       else socket?.terminate()
       await running

@@ -21,7 +21,7 @@ export interface SessionOptions {
   readonly uuid: string
   readonly line: Line
   /** What the peer has not acknowledged yet. */
-  readonly outbox: Outbox
+  readonly outbox: Pick<Outbox, 'open' | 'acked'>
   /** What the peer has sent lately; it outlives the connection. */
   readonly seen?: Seen
   /**
