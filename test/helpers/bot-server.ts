@@ -21,6 +21,8 @@ export interface BotServer {
   readonly most: () => number
   /** Answers the next handshakes with these statuses instead of letting them in. */
   readonly refuse: (...statuses: number[]) => void
+  /** Cuts everything; another may listen at the same port then. */
+  readonly stop: () => Promise<void>
 }
 
 export interface BotServerOptions {
@@ -56,10 +58,14 @@ export async function startBotServer(
   })
   http.listen(port, '127.0.0.1')
   await once(http, 'listening')
-  t.teardown(() => {
-    for (const socket of server.clients) socket.terminate()
+  async function stop(): Promise<void> {
+    if (!http.listening) return
+    const closed = once(http, 'close')
     http.close()
-  })
+    for (const socket of server.clients) socket.terminate()
+    await closed
+  }
+  t.teardown(stop)
   return {
     url: `${tls ? 'wss' : 'ws'}://127.0.0.1:${(http.address() as AddressInfo).port}`,
     async next() {
@@ -71,7 +77,8 @@ export async function startBotServer(
     },
     open: () => server.clients.size,
     most: () => most,
-    refuse: (...statuses) => void refusals.push(...statuses)
+    refuse: (...statuses) => void refusals.push(...statuses),
+    stop
   }
 }
 
