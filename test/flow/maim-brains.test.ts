@@ -81,8 +81,8 @@ t.test(
   async (t) => {
     const thinkers = ['first', 'second', 'third'].map((name) => createBrain(name))
     const [first, second, third] = thinkers as [(typeof thinkers)[0], (typeof thinkers)[0], (typeof thinkers)[0]]
-    const legacy = await startLegacyBrain(t, first)
-    const api = await startApiBrain(t, second)
+    let legacy = await startLegacyBrain(t, first)
+    let api = await startApiBrain(t, second)
     const links = [
       [{ url: `${legacy.url}/ws`, mode: 'legacy', platform: 'lactea' }],
       [{ url: `${api.url}/ws`, mode: 'api-server', platform: 'lactea', api_key: 'key-of-the-second-brain' }],
@@ -132,7 +132,7 @@ t.test(
         async (say) => {
           await legacy.stop()
           await say()
-          await startLegacyBrain(t, first, portOf(legacy))
+          legacy = await startLegacyBrain(t, first, portOf(legacy))
         }
       ],
       [
@@ -140,7 +140,7 @@ t.test(
         async (say) => {
           await api.stop()
           await say()
-          await startApiBrain(t, second, portOf(api))
+          api = await startApiBrain(t, second, portOf(api))
         }
       ],
       [
@@ -152,13 +152,17 @@ t.test(
         }
       ],
       [
-        'just before the gateway is killed',
+        'just before the gateway is killed, with nobody there',
         async (say) => {
+          await Promise.all([legacy.stop(), api.stop(), peer.stop()])
           await say()
           await restart()
+          legacy = await startLegacyBrain(t, first, portOf(legacy))
+          api = await startApiBrain(t, second, portOf(api))
+          peer = join()
         }
       ],
-      ['after it', (say) => say()]
+      ['after the gateway was killed and started again', (say) => say()]
     ]
     for (const [when, act] of rounds) {
       await act(() => sayAsAlice(service, when))
