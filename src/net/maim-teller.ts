@@ -168,6 +168,7 @@ function chooseWhole(offers: readonly Offer[], fits: (chosen: ReadonlySet<number
   const bySize = [...offers.keys()]
     .filter((index) => offers[index]?.bytes)
     .toSorted((a, b) => (sizes[a] ?? 0) - (sizes[b] ?? 0))
+  if (bySize.length === 0) return new Set()
   const count = largest(bySize.length, (size) => fits(new Set(bySize.slice(0, size))))
   return new Set(bySize.slice(0, count ?? 0))
 }
