@@ -108,7 +108,7 @@ export const deleteChatMessage = defineAction({
   params: Type.Object({ message_id: MessageId }),
   result: Type.Object({ message_id: Int, chat_id: Uin, seq: Int }),
   async run({ caller, chats, allowances }, { message_id }) {
-    allowances.take('send', caller.id)
+    if (caller.kind === 'person') allowances.take('send', caller.id)
     const { chatId, seq } = await chats.locate(caller.id, message_id)
     await chats.recall(caller.id, chatId, seq)
     return { message_id, chat_id: chatId, seq }

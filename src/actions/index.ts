@@ -15,6 +15,7 @@ import * as pin from './pin.ts'
 import * as presence from './presence.ts'
 import * as profile from './profile.ts'
 import * as reaction from './reaction.ts'
+import * as say from './say.ts'
 import * as system from './system.ts'
 
 /** Everything a client can ask for, in the words of Milky 1.2; other dialects translate into these. */
@@ -24,6 +25,7 @@ export const actions: readonly Action[] = [
   pin,
   friend,
   message,
+  say,
   group,
   file,
   groupRequest,

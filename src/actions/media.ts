@@ -90,23 +90,26 @@ export async function findOwnPicture(
 /** Keeps what an address means as a file of the caller's. */
 export type Take = (delivery: Omit<Delivery, 'ownerId'>) => Promise<StoredFile>
 
-/** Runs `work`, which may take files in; when it fails, they go again. */
+/** Runs `work`, which may take files in; when it fails, or has no use for them after all, they go again. */
 export async function withUploads<T>(
   { caller, files, intake }: ActionContext,
-  work: (take: Take) => Promise<T>
+  work: (take: Take) => Promise<T>,
+  isUsed: (result: T) => boolean = () => true
 ): Promise<T> {
   const kept: number[] = []
   const takeIn = intake.begin()
+  let isDone = false
   try {
-    return await work(async (delivery) => {
+    const result = await work(async (delivery) => {
       const file = await takeIn({ ...delivery, ownerId: caller.id })
       kept.push(file.id)
       return file
     })
-  } catch (err) {
-    // What cannot be removed now is the bot's own and harms nobody; why the work failed is what the bot has to hear.
-    for (const id of kept) await files.remove(caller.id, id).catch(() => {})
-    throw err
+    isDone = isUsed(result)
+    return result
+  } finally {
+    // What cannot be removed now is the bot's own and harms nobody; what came of the work is what the bot has to hear.
+    if (!isDone) for (const id of kept) await files.remove(caller.id, id).catch(() => {})
   }
 }
 

@@ -187,7 +187,7 @@ async function findChat(
 }
 
 /** Private chats share the numbers of groups; nobody may reach one by calling it a group. */
-async function mustBeGroup({ store }: ActionContext, groupId: number): Promise<void> {
+export async function mustBeGroup({ store }: ActionContext, groupId: number): Promise<void> {
   const chat = await store.findChat(groupId)
   if (chat?.kind !== 'group') throw new ActionError('not_found', `group ${groupId} does not exist or you are not in it`)
 }

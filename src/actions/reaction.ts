@@ -32,7 +32,7 @@ export const reactInChat = defineAction({
   params: Type.Object({ message_id: Int, reaction: Text, reaction_type: ReactionType, is_add: Bool }),
   result: Nothing,
   async run({ caller, chats, reactions, allowances }, { message_id, reaction, reaction_type, is_add }) {
-    allowances.take('send', caller.id)
+    if (caller.kind === 'person') allowances.take('send', caller.id)
     const name = toReactionName(reaction_type, reaction)
     const { chatId, seq } = await chats.locate(caller.id, message_id)
     await reactions[is_add ? 'add' : 'remove'](caller.id, chatId, seq, name)

@@ -354,6 +354,8 @@ export interface Store
   readonly changeGroup: (order: GroupOrder) => Promise<void>
 
   readonly appendMessage: (draft: MessageDraft) => Promise<Appended>
+  /** What the sender has said in the chat under this name of their own. */
+  readonly findSent: (chatId: number, senderId: number, clientId: string) => Promise<Message | undefined>
   /** The message as it is from now on. Its words until now are kept as a revision. */
   readonly editMessage: (order: EditOrder) => Promise<Message>
   /** What it said before, the oldest first. */

@@ -285,6 +285,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listInvitations: async (accountId, window) => notifications.listInvited(accountId, window),
 
     appendMessage: (draft) => write((emit) => messages.append(draft, emit)),
+    findSent: async (chatId, senderId, clientId) => messages.findSent(chatId, senderId, clientId),
     editMessage: (order) => write((emit) => messages.edit(order, emit)),
     listRevisions: async (messageId) => messages.listRevisions(messageId),
     recallMessage: (order) => write((emit) => messages.recall(order, emit)),
@@ -369,7 +370,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
 
     keepMail: (draft) => write(() => mail.keep(draft)),
     readMail: async (road, afterId, limit) => mail.read(road, afterId, limit),
-    dropMail: (ids) => write(() => mail.drop(ids)),
+    dropMail: (road, msgIds) => write(() => mail.drop(road, msgIds)),
     tidyMail: (bounds) => write(() => mail.tidy(bounds)),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,

@@ -207,8 +207,14 @@ export function messageQueries(
     }
   }
 
+  function findSent(chatId: number, senderId: number, clientId: string): Message | undefined {
+    const row = byClientId.get(chatId, senderId, clientId) as MessageRow | undefined
+    return row && toMessage(row)
+  }
+
   return {
     findSpeaker,
+    findSent,
 
     append(draft: MessageDraft, emit: Emit): Appended {
       const { chatId, senderId, time, clientId } = draft
@@ -217,8 +223,8 @@ export function messageQueries(
       if (!row && ban.get(chatId, senderId))
         throw new ActionError('forbidden', 'you are banned from this chat', { cause: 'banned' })
       if (!row) throw new ActionError('not_found', `chat ${chatId} does not exist or account ${senderId} is not in it`)
-      const known = clientId === undefined ? undefined : byClientId.get(chatId, senderId, clientId)
-      if (known) return { message: toMessage(known as unknown as MessageRow), isDuplicate: true }
+      const known = clientId === undefined ? undefined : findSent(chatId, senderId, clientId)
+      if (known) return { message: known, isDuplicate: true }
       draft.check(toSpeaker(row))
       const segments = draft.segments.map((segment) => resolve({ chatId, senderId, time }, segment))
 
