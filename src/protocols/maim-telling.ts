@@ -387,7 +387,7 @@ function cutParts(parts: readonly Part[], media: readonly Seg[], limit: number):
   for (const part of parts) {
     const seg = toSeg(part, waiting)
     const isText = part.type === 'text'
-    const length = isText ? part.plain.length : JSON.stringify(seg).length
+    const length = isText ? part.plain.length : lengthOf(seg, limit)
     if (used + length > limit) {
       const rest = isText ? cutText(part.plain, limit - used) : ''
       return { segs: [...segs, { type: 'text', data: rest + CUT_NOTE }], plain: plain + rest + CUT_NOTE }
@@ -398,6 +398,9 @@ function cutParts(parts: readonly Part[], media: readonly Seg[], limit: number):
   }
   return { segs, plain }
 }
+
+/** Nobody asks how long a film is when there is room for everything. */
+const lengthOf = (seg: Seg, limit: number): number => (limit === Infinity ? 0 : JSON.stringify(seg).length)
 
 function toSeg(part: Part, media: Iterator<Seg>): Seg {
   if (part.type === 'text') return { type: 'text', data: part.plain }
