@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Runs for each socket before the server closes it: a last word in its protocol, or what is still under way. */
     farewells: Map<WebSocket, () => void | Promise<void>>
+    /** Lets the doors of this application serve the WebSockets of a further server. */
+    takeUpgrades: (server: Server) => void
   }
 }
 
@@ -48,11 +50,14 @@ export default fp(async (app: FastifyInstance) => {
 
   const handleWebSocket = app.server.listeners('upgrade') as OnUpgrade[]
   app.server.removeAllListeners('upgrade')
-  app.server.on('upgrade', (request, socket, head) => {
-    if (!isHandshake(request)) return servePlainly(app, request, socket, head)
-    if (isClosing) return turnAway(socket)
-    for (const listener of handleWebSocket) listener.call(app.server, request, socket, head)
+  app.decorate('takeUpgrades', (server) => {
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (!isHandshake(request)) return servePlainly(server, request, socket, head)
+      if (isClosing) return turnAway(socket)
+      for (const listener of handleWebSocket) listener.call(app.server, request, socket, head)
+    })
   })
+  app.takeUpgrades(app.server)
 
   app.addHook('onRequest', async (request, reply) => {
     if (!request.ws || request.is404 || request.routeOptions.config.maxFrame !== undefined) return
@@ -96,7 +101,7 @@ const UPGRADE_HEADERS = new Set(['connection', 'upgrade', 'http2-settings'])
  * listener for upgrades; those that offer anything but a WebSocket are given back as if they had offered nothing, which
  * is what a server does that does not take the offer (contract 3.4).
  */
-function servePlainly({ server }: FastifyInstance, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function servePlainly(server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   const { method, url, httpVersion, rawHeaders } = request
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let index = 0; index < rawHeaders.length; index += 2) {

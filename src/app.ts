@@ -3,6 +3,7 @@ import underPressure from '@fastify/under-pressure'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
 import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
+import { createListeners, putBehind, type Address, type Listeners } from '../plugins/listeners.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
 import people from '../plugins/people.ts'
@@ -50,6 +51,12 @@ export interface Lactea {
   readonly gateway: Gateway
   /** What was made because nothing was there; its secrets are shown once. */
   readonly welcome: Welcome | undefined
+  /** Opens every address, the main one here when it is said where. Rejects with a sentence for people. */
+  readonly listen: (main?: { readonly host: string; readonly port: number }) => Promise<void>
+  /** Where it listens, the main address first. */
+  readonly addresses: () => readonly Address[]
+  /** Reads the certificates again; false when there are none. Throws with a sentence, and then the old ones stay. */
+  readonly renewCertificates: () => boolean
 }
 
 export interface BuildOptions {
@@ -67,8 +74,9 @@ export async function buildApp(config: Config, log: Logger, { clock }: BuildOpti
   const unlock = lockDirectory(dir)
   let gateway: Gateway | undefined
   try {
+    const listeners = createListeners(config.server)
     const secret = config.im.jwt_secret ?? (await loadJwtSecret(dir))
-    const ground = { config, dir, log, secret, unlock, clock, place: { origin: toOrigin(config.server) } }
+    const ground = { config, dir, log, secret, unlock, clock, listeners, place: { origin: toOrigin(config.server) } }
     gateway = await openGateway(ground)
     return await buildOn(gateway, ground)
   } catch (err) {
@@ -87,10 +95,11 @@ interface Ground {
   /** Where the gateway listens; known for certain only when it does. */
   readonly place: { origin: string }
   readonly unlock: () => void
+  readonly listeners: Listeners
   readonly clock: Clock | undefined
 }
 
-async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }: Ground): Promise<Lactea> {
+async function buildOn(gateway: Gateway, { config, log, secret, place, listeners, unlock }: Ground): Promise<Lactea> {
   const { store, accounts } = gateway
   await provision(config, gateway)
   const made = await welcome({ store, accounts, config })
@@ -109,9 +118,8 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.server.trusted_proxies.length > 0 ? config.server.trusted_proxies : false,
     bodyLimit: 1024 * 1024,
-    requestTimeout: 60_000,
     routerOptions: { constraints },
-    http: { headersTimeout: 30_000 },
+    serverFactory: listeners.serverFactory,
     // A path that cannot be decoded or is too long never reaches a door.
     frameworkErrors: (err, _request, reply: FastifyReply) => {
       const status = err.statusCode ?? 400
@@ -121,9 +129,6 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
   let isServing = true
   app.addHook('preClose', (done) => {
     isServing = false
-    // What is under way is answered; a client that then keeps its connection for later would hold up the end.
-    const sweep = setInterval(() => app.server.closeIdleConnections(), 100)
-    app.server.once('close', () => clearInterval(sweep))
     done()
   })
   app.addHook('onListen', async () => {
@@ -139,9 +144,13 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
   await app.register(stops)
   app.stops.add(async () => gateway.intake.stop())
   await app.register(websocket)
+  await app.register(listeners.plugin)
   await app.register(rateLimit, { limits: config.limits })
   await app.register(health, { gateway, isServing: () => isServing })
-  await app.register(pages)
+  await app.register(async (scope) => {
+    putBehind(scope, 'pages')
+    await scope.register(pages)
+  })
   await app.register(async (doors) => {
     await doors.register(underPressure, {
       maxEventLoopDelay: 2000,
@@ -150,6 +159,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
     })
     // The people's REST routes fail in their own form, which is set for this scope alone.
     await doors.register(async (rest) => {
+      putBehind(rest, 'im')
       await rest.register(people, { sessions, isForBots: gateway.milky.has })
       await rest.register(imSuiteAuth, { gateway, sessions, config })
       await rest.register(imSuiteUsers, { gateway })
@@ -164,11 +174,20 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
       await rest.register(imSuiteMessages, { gateway })
       await rest.register(imSuiteNotes, { gateway })
     })
-    await doors.register(wsLost, { gateway })
-    await doors.register(imSuiteSocket, { gateway, sessions, config })
-    await doors.register(milkySocket, { gateway, identifyBot, config, frontPage })
-    await doors.register(milkyEvent, { gateway, identifyBot, config })
-    await doors.register(milkyApi, { gateway, identifyBot, config })
+    await doors.register(async (scope) => {
+      putBehind(scope, 'im', 'maim')
+      await scope.register(wsLost, { gateway })
+    })
+    await doors.register(async (scope) => {
+      putBehind(scope, 'im')
+      await scope.register(imSuiteSocket, { gateway, sessions, config })
+    })
+    await doors.register(async (scope) => {
+      putBehind(scope, 'milky')
+      await scope.register(milkySocket, { gateway, identifyBot, config, frontPage })
+      await scope.register(milkyEvent, { gateway, identifyBot, config })
+      await scope.register(milkyApi, { gateway, identifyBot, config })
+    })
   })
   for (const bot of config.bots) {
     for (const target of bot.webhooks)
@@ -176,7 +195,16 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, unlock }:
     for (const target of bot.reverse_ws)
       await app.register(milkyReverse, { gateway, bot, target, limits: config.limits })
   }
-  return { app, gateway, welcome: made }
+  // Those that were added last run first: nothing ends under the feet of a request.
+  app.addHook('onClose', listeners.close)
+  return {
+    app,
+    gateway,
+    welcome: made,
+    listen: (main) => listeners.open(app, main),
+    addresses: listeners.addresses,
+    renewCertificates: listeners.renew
+  }
 }
 
 async function openGateway({ config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
@@ -230,10 +258,17 @@ async function findOpenBot(config: Config, { store }: Gateway): Promise<number |
   const bots = (await store.listAccounts('bot')).filter((bot) => !bot.isDisabled)
   const open: number[] = []
   for (const { id } of bots) if (!configured.has(id) && (await store.countTokens(id)) === 0) open.push(id)
-  if (open.length > 0 && !isLoopback(config.server.host)) {
+  const host = findPublicHost(config)
+  if (open.length > 0 && host !== undefined) {
     throw new Error(
-      `bot ${open[0]} has no access token, so ${config.server.host} would let anybody speak for it: give it one in the configuration or with "lactea bot token ${open[0]}", or listen on 127.0.0.1`
+      `bot ${open[0]} has no access token, so ${host} would let anybody speak for it: give it one in the configuration or with "lactea bot token ${open[0]}", or listen on 127.0.0.1`
     )
   }
   return bots.length === 1 ? open[0] : undefined
+}
+
+/** Where others than this machine reach the doors of bots. */
+function findPublicHost({ server }: Config): string | undefined {
+  const further = server.listeners.filter(({ doors }) => doors.length === 0 || doors.includes('milky'))
+  return [server, ...further].map(({ host }) => host ?? server.host).find((host) => !isLoopback(host))
 }

@@ -23,6 +23,8 @@ export async function provision(config: Config, options: ProvisionOptions): Prom
     await options.accounts.befriend(a, b)
   }
   for (const group of config.provision.groups) await ensureGroup(group, options)
+  for (const [index, { account }] of config.maim.keys.entries())
+    await mustBeBot(account, `maim.keys[${index}].account`, options)
 }
 
 interface Wanted {
@@ -96,4 +98,11 @@ async function mustExist(ids: readonly number[], where: string, { store }: Provi
     if (!(await store.findAccount(id)))
       throw new Error(`${where} names account ${id}, which does not exist; add it to provision.accounts or bots`)
   }
+}
+
+/** A key opens the mouth of its account, and people speak for themselves. */
+async function mustBeBot(id: number, where: string, options: ProvisionOptions): Promise<void> {
+  await mustExist([id], where, options)
+  const account = await options.store.findAccount(id)
+  if (account?.kind !== 'bot') throw new Error(`${where} names account ${id}, which is a person; it must be a bot`)
 }

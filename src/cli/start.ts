@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, type Lactea } from '../app.ts'
-import { isUnspecified, toOrigin, type Config } from '../config.ts'
-import { createLogger } from '../log.ts'
+import { DOORS, isUnspecified, type Config } from '../config.ts'
+import { createLogger, type Logger } from '../log.ts'
 import type { Welcome } from '../first-start.ts'
 
 /** An open connection may finish what it does for so long (a `docker stop` waits 10 s before it kills). */
@@ -20,15 +20,13 @@ export async function start(config: Config): Promise<void> {
   const log = createLogger(config.log.level)
   const lactea = await buildApp(config, log)
   const { app, welcome } = lactea
-  const { host, port } = config.server
   try {
-    await app.listen({ host, port })
+    await lactea.listen()
   } catch (err) {
     await app.close()
-    throw new Error(describeListenError(err as NodeJS.ErrnoException, `${host}:${port}`), { cause: err })
+    throw err
   }
-  // A terminal that closes, or an operator who expects a reload, must not end the service.
-  process.on('SIGHUP', () => log.warn('the configuration is read at the start only; restart to apply a change'))
+  process.on('SIGHUP', () => reload(lactea, log))
   closeWithGrace({ delay: DRAIN_MS, logger: false, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'an error that nobody handled; shutting down')
     else log.info({ signal }, 'shutting down')
@@ -43,21 +41,24 @@ export async function start(config: Config): Promise<void> {
   await welcome?.markShown()
 }
 
-function describeListenError({ code, message }: NodeJS.ErrnoException, address: string): string {
-  if (code === 'EADDRINUSE')
-    return `${address} is in use by another program: stop it, or choose another port with --port`
-  if (code === 'EACCES') return `this user may not listen on ${address}: choose a port above 1023 with --port`
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return `${address} is no address of this machine: choose another host with --host`
-  return `cannot listen on ${address}: ${message}`
+/** A terminal that closes, or an operator who expects a reload, must not end the service. */
+function reload({ renewCertificates }: Lactea, log: Logger): void {
+  try {
+    if (renewCertificates()) log.info('the certificates were read again')
+  } catch (err) {
+    log.error({ err }, 'the certificates cannot be read again; the old ones stay')
+  }
+  log.warn('the configuration is read at the start only; restart to apply a change')
 }
 
-function describeStart({ server, data }: Config, { app, welcome }: Lactea): string[] {
-  const bound = app.server.address()
-  const port = typeof bound === 'object' && bound ? bound.port : server.port
-  const url = toOrigin({ ...server, port })
+function describeStart({ data }: Config, { addresses, welcome }: Lactea): string[] {
+  const [main, ...further] = addresses()
+  const url = main?.url ?? ''
   return [
     `Lactea listens on ${url}`,
+    ...further.map(
+      (at) => `  also on  ${at.url} (${at.doors.length < DOORS.length ? at.doors.join(', ') : 'all doors'})`
+    ),
     `  data     ${data.dir}`,
     `  chat     ${url}/chat`,
     `  console  ${url}/console`,

@@ -17,10 +17,17 @@ export function isUnspecified(host: string): boolean {
   return ['0.0.0.0', '::', '::ffff:0:0', '::ffff:0.0.0.0'].includes(bareHost(host))
 }
 
+interface Listening {
+  readonly host: string
+  readonly port: number
+  /** Absent or null when it speaks no TLS. */
+  readonly tls?: object | null
+}
+
 /** Where a server can be reached that listens like this. */
-export function toOrigin({ host, port }: { readonly host: string; readonly port: number }): string {
+export function toOrigin({ host, port, tls }: Listening): string {
   const name = isUnspecified(host) ? 'localhost' : bareHost(host)
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  return `${tls ? 'https' : 'http'}://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
 function bareHost(host: string): string {

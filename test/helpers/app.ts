@@ -36,7 +36,7 @@ export interface ApiAnswer {
 
 export interface Running {
   readonly lactea: Lactea
-  /** `http://127.0.0.1:port` */
+  /** `http://127.0.0.1:port`, or https where `server.tls` is configured. */
   readonly url: string
   readonly ws: string
   readonly dir: string
@@ -89,14 +89,14 @@ export async function startApp(
     isTimeStopped ? { clock: { ...systemClock, ticks: () => 0 } } : {}
   )
   t.teardown(() => lactea.app.close())
-  await lactea.app.listen({ port: wanted, host: '127.0.0.1' })
+  await lactea.listen({ port: wanted, host: '127.0.0.1' })
   const { port } = lactea.app.server.address() as AddressInfo
-  const url = `http://127.0.0.1:${port}`
+  const url = `http${loaded.config.server.tls ? 's' : ''}://127.0.0.1:${port}`
 
   return {
     lactea,
     url,
-    ws: `ws://127.0.0.1:${port}`,
+    ws: url.replace(/^http/, 'ws'),
     dir,
     lines,
     logged(words) {
