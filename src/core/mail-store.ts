@@ -23,7 +23,7 @@ export interface MailStore {
   readonly keepMail: (mail: MailDraft) => Promise<number>
   /** What waits on a road after this one, the oldest first. */
   readonly readMail: (road: string, afterId: number, limit: number) => Promise<Mail[]>
-  readonly dropMail: (ids: readonly number[]) => Promise<void>
+  readonly dropMail: (road: string, msgIds: readonly string[]) => Promise<void>
   /** Drops what is older than `keptFrom` and, of the rest, the oldest beyond `keep` of each road. Gives how many. */
   readonly tidyMail: (bounds: { readonly keptFrom: number; readonly keep: number }) => Promise<number>
 }

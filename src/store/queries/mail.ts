@@ -6,7 +6,7 @@ export function mailQueries(db: DatabaseSync) {
   const insert = db.prepare(`
     insert into mail(road, msg_id, content, created_at) values (?, ?, ?, ?) on conflict(road, msg_id) do nothing`)
   const after = db.prepare('select * from mail where road = ? and id > ? order by id limit ?')
-  const remove = db.prepare('delete from mail where id = ? returning road')
+  const remove = db.prepare('delete from mail where road = ? and msg_id = ?')
   const removeOld = db.prepare('delete from mail where created_at < ? returning road')
   const countOf = db.prepare('select count(*) as count from mail where road = ?')
   const overfull = db.prepare('select road from mail group by road having count(*) > ?')
@@ -34,8 +34,11 @@ export function mailQueries(db: DatabaseSync) {
 
     read: (road: string, afterId: number, limit: number): Mail[] => after.all(road, afterId, limit).map(toMail),
 
-    drop(ids: readonly number[]): void {
-      for (const id of ids) forget(remove.all(id))
+    drop(road: string, msgIds: readonly string[]): void {
+      const before = count(road)
+      let removed = 0
+      for (const msgId of msgIds) removed += Number(remove.run(road, msgId).changes)
+      counts.set(road, before - removed)
     },
 
     tidy({ keptFrom, keep }: Parameters<MailStore['tidyMail']>[0]): number {
