@@ -2,6 +2,8 @@
 export interface Line {
   /** Hands text to the connection; false when it is not open. */
   readonly send: (text: string) => boolean
+  /** Whether it has much to take still: then nothing is repeated on it. */
+  readonly isBusy?: () => boolean
 }
 
 export type Settled = 'acked' | 'dropped'
@@ -26,6 +28,7 @@ interface Entry {
   readonly text: string
   readonly addedAt: number
   readonly onSettled: ((how: Settled) => void) | undefined
+  readonly except: Line | undefined
   tries: number
   dueAt: number
 }
@@ -60,16 +63,17 @@ export class Outbox {
 
   /**
    * Sends a message, now or when a connection opens, until it is acknowledged. `msgId` is unique among those that wait.
-   * `onSettled` is called once. Gives the connections that have taken it.
+   * `onSettled` is called once. `except` does not get it. Gives the connections that have taken it.
    */
-  add(msgId: string, text: string, onSettled?: (how: Settled) => void): Line[] {
+  add(msgId: string, text: string, onSettled?: (how: Settled) => void, except?: Line): Line[] {
     const { now, repeatMs, maxCount = Infinity } = this.#options
     const addedAt = now()
-    const entry: Entry = { msgId, text, addedAt, onSettled, tries: 1, dueAt: addedAt + (repeatMs[0] ?? Infinity) }
+    const dueAt = addedAt + (repeatMs[0] ?? Infinity)
+    const entry: Entry = { msgId, text, addedAt, onSettled, except, tries: 1, dueAt }
     this.#entries.set(msgId, entry)
     if (this.#entries.size > maxCount) this.#dropOldest()
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
-    return [...this.#lines].filter((line) => line.send(text))
+    return [...this.#lines].filter((line) => line !== except && line.send(text))
   }
 
   /** The `msgId` of what has waited longest. */
@@ -102,7 +106,7 @@ export class Outbox {
   /** A connection of the peer is there: it gets everything that waits. Gives back its end. */
   open(line: Line): () => void {
     this.#lines.add(line)
-    for (const entry of this.#entries.values()) this.#send(entry, [line])
+    for (const entry of this.#entries.values()) if (entry.except !== line) this.#send(entry, [line])
     return () => void this.#lines.delete(line)
   }
 
@@ -113,7 +117,7 @@ export class Outbox {
     this.#rest()
   }
 
-  #send(entry: Entry, lines: Iterable<Line>): void {
+  #send(entry: Entry, lines: readonly Line[]): void {
     const { now, repeatMs } = this.#options
     for (const line of lines) line.send(entry.text)
     entry.dueAt = now() + (repeatMs[Math.min(entry.tries, repeatMs.length - 1)] ?? Infinity)
@@ -125,11 +129,15 @@ export class Outbox {
     const time = now()
     for (const entry of this.#entries.values()) {
       if (time - entry.addedAt > maxAgeMs) this.#drop(entry, 'too old')
-      else if (this.#lines.size === 0 || time < entry.dueAt) continue
-      else if (!this.#hasAcked && entry.tries >= maxTriesUnheard) this.#drop(entry, 'never acknowledged')
-      else {
+      else if (time >= entry.dueAt) {
+        const lines = [...this.#lines].filter((line) => line !== entry.except && !line.isBusy?.())
+        if (lines.length === 0) continue
+        if (!this.#hasAcked && entry.tries >= maxTriesUnheard) {
+          this.#drop(entry, 'never acknowledged')
+          continue
+        }
         onRepeat?.()
-        this.#send(entry, this.#lines)
+        this.#send(entry, lines)
       }
     }
   }

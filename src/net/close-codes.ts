@@ -9,6 +9,9 @@ export const CLOSE = {
   unauthenticated: { code: 1008, reason: 'Authentication failed' },
   replaced: { code: 1008, reason: 'replaced by a newer connection' },
   flood: { code: 1008, reason: 'too many frames' },
+  /** A maim client never hears 1000 or 1001 from us: the real one would not notice (contract 0.4, 9). */
+  taken: { code: 4000, reason: 'replaced' },
+  restart: { code: 1012, reason: 'service restart' },
   bug: { code: 1011, reason: 'internal error' }
 } as const
 

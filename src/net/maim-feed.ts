@@ -8,7 +8,7 @@ export interface FeedOptions {
   readonly follower: Follower
   /** The frame for an event and its `msg_id`, the same at every try; undefined for what the peer has no use for. */
   readonly encode: (event: GatewayEvent) => Promise<{ readonly msgId: string; readonly text: string } | undefined>
-  readonly outbox: Outbox
+  readonly outbox: Pick<Outbox, 'add'>
   /** Stores that everything up to this event is settled. */
   readonly saveCursor: (eventId: number) => Promise<void>
   /** An event that cannot be told is passed over: one poison message must not hold up all that follow. */
