@@ -84,6 +84,7 @@ async function createLink(
     // Two links to one server under two names are two places.
     cursor: cursorName('maim', bot.id, `${platform} ${url}`),
     platform,
+    notices: target.notices,
     frameRate: limits.frame_rate,
     teller,
     hearer,

@@ -256,6 +256,12 @@ const ClientTls = section(
   'How a wss:// address is dialled.'
 )
 
+const notices = choice(
+  ['notify', 'text'],
+  'How joins, mutes, recalls and the like are told: as the segment `notify`, or in words for a MaiBot core of 1.0 and newer, which loses such segments.',
+  { default: 'notify' }
+)
+
 export const MaimConfig = section(
   {
     url: text('WebSocket address of a maim_message server.', { is: 'ws-url', url: true }),
@@ -266,6 +272,7 @@ export const MaimConfig = section(
     max_frame: optional(
       size(MiB, 'Largest frame that the server takes; by default 100 MiB for legacy and 16 MiB for api-server.')
     ),
+    notices,
     tls: optional(ClientTls)
   },
   'A link to a maim_message server.'
@@ -299,6 +306,7 @@ const MaimKey = section(
       true,
       'Whether its holder hears and speaks in the chats of the bot; false is for adapters that only talk to other keys.'
     ),
+    notices,
     max_frame: optional(
       size(MiB, 'Largest frame that its holder takes; by default 1 MiB until it shows that it is newer.')
     )

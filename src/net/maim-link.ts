@@ -21,6 +21,7 @@ import type { Hub } from './hub.ts'
 import { startFeed } from './maim-feed.ts'
 import type { Answer, Hearer } from './maim-hearer.ts'
 import type { DoorStats } from './maim-stats.ts'
+import type { NoticeForm } from '../protocols/maim-telling.ts'
 import type { Teller } from './maim-teller.ts'
 import { isOwnMessage } from './serve.ts'
 
@@ -36,6 +37,8 @@ export interface LinkOptions {
   readonly cursor: string
   /** What the link is called over there: `message_info.platform`. */
   readonly platform: string
+  /** How what is no message is told. */
+  readonly notices: NoticeForm
   /** Largest frame that the other side takes, in bytes. */
   readonly maxFrame: number
   /** Frames per second that are read. */
@@ -256,12 +259,12 @@ function readSpeech(payload: unknown): MessageBase | MessageError {
 
 /** The message for an event, which is left out when it cannot be told: one poison event must not stop all that follow. */
 async function tell(
-  { teller, platform, stats, log }: LinkOptions,
+  { teller, platform, notices, stats, log }: LinkOptions,
   event: GatewayEvent,
   maxBytes: number
 ): Promise<MessageBase | undefined> {
   try {
-    return await teller.tell(event, { platform, maxBytes })
+    return await teller.tell(event, { platform, maxBytes, notices })
   } catch (err) {
     stats.dropped['not told']++
     log.warn({ err, event: event.id }, 'an event cannot be told over this link; it is left out')

@@ -9,6 +9,7 @@ import {
   toLinkSeg,
   toWholeSeg,
   type Known,
+  type NoticeForm,
   type Person,
   type Telling
 } from '../protocols/maim-telling.ts'
@@ -20,6 +21,8 @@ export interface TellOptions {
   readonly platform: string
   /** Bytes that the JSON of the message may have. */
   readonly maxBytes: number
+  /** `notify` when absent. */
+  readonly notices?: NoticeForm
 }
 
 /** Tells a brain what its bot hears in chats (contract 5.1–5.3). */
@@ -107,13 +110,14 @@ export function createTeller(options: TellerOptions): Teller {
   }
 
   return {
-    async tell(event, { platform, maxBytes }) {
+    async tell(event, { platform, maxBytes, notices = 'notify' }) {
       const plan = planTelling(event, accountId)
       if (!plan) return undefined
       const groupId = event.chat.kind === 'group' ? event.chat.id : undefined
       const [people, forwards] = await Promise.all([findPeople(plan.accountIds, groupId), findForwards(plan.segments)])
       const known: Known = {
         platform,
+        notices,
         personOf: (id) => people.get(id) ?? { id, nickname: '' },
         findForward: (id) => forwards.get(id)
       }

@@ -26,6 +26,7 @@ export interface Person {
 /** What does not stand in an event and was looked up. */
 export interface Known {
   readonly platform: string
+  readonly notices: NoticeForm
   readonly personOf: (accountId: number) => Person
   readonly findForward: FindForward
 }
@@ -75,7 +76,13 @@ export const ACCEPT_FORMAT: readonly string[] = [
   'music'
 ]
 
-/** The id of every notice: brains know them by it, and replies to it mean nothing (contract 5.2, 5.3). */
+/**
+ * How what is no message is told: as the segment `notify`, as adapters do (contract 5.3), or in words for a core of 1.x,
+ * which loses a message that holds such a segment (contract 5.1).
+ */
+export type NoticeForm = 'notify' | 'text'
+
+/** The id of every notice as a segment: brains know them by it, and replies to it mean nothing (contract 5.2, 5.3). */
 export const NOTICE_ID = 'notice'
 
 /** Undefined for what brains have no word for, and for what the bot says itself. */
@@ -236,12 +243,9 @@ interface Speech {
   readonly name: (accountId: number) => string
 }
 
-/**
- * Something that happened in a chat, told by whoever did it. The words are text: a core of 1.x loses a message with a
- * `notify` segment (contract 5.1); what such a segment would hold stands in `additional_config.notify`.
- */
+/** Something that happened in a chat, told by whoever did it. What programs read stands in `additional_config.notify` too. */
 function planNotice(
-  { time, chat }: Pick<Extract<GatewayEvent, { chat: ChatRef }>, 'time' | 'chat'>,
+  { id, time, chat }: Pick<Extract<GatewayEvent, { chat: ChatRef }>, 'id' | 'time' | 'chat'>,
   botId: number,
   actorId: number,
   targetId: number | undefined,
@@ -252,7 +256,7 @@ function planNotice(
   return {
     accountIds: [actorId, ...(targetId === undefined ? [] : [targetId])],
     segments: [],
-    compose({ platform, personOf }) {
+    compose({ platform, personOf, notices }) {
       const user = (accountId: number): UserInfo => toUserInfo(platform, personOf(accountId))
       const name = (accountId: number): string => {
         const { user_cardname, user_nickname } = user(accountId)
@@ -260,11 +264,15 @@ function planNotice(
       }
       const { text, notify } = say({ user, name })
       return {
-        messageId: NOTICE_ID,
+        // Cores of 1.x pass over a message whose id they know.
+        messageId: notices === 'notify' ? NOTICE_ID : `${NOTICE_ID}_${id}`,
         time,
         user: user(actorId),
         group: groupOf(platform, chat),
-        parts: [{ type: 'text', plain: text }],
+        parts:
+          notices === 'notify'
+            ? [{ type: 'seg', plain: text, seg: { type: 'notify', data: notify } }]
+            : [{ type: 'text', plain: text }],
         config: {
           platform_io_account_id: String(botId),
           ...(targetId !== undefined && { target_id: String(targetId) }),
@@ -375,7 +383,8 @@ export function assemble(telling: Telling, { platform, media, limit = Infinity }
       format_info: { content_format: [...new Set(list.map(({ type }) => type ?? ''))], accept_format: ACCEPT_FORMAT },
       additional_config: telling.config
     },
-    message_segment: { type: 'seglist', data: list },
+    // Adapters send a notice without a list around it.
+    message_segment: list[0]?.type === 'notify' ? list[0] : { type: 'seglist', data: list },
     raw_message: plain
   }
 }

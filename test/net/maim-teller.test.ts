@@ -10,7 +10,7 @@ import { GROUP, openWorld, START, who, type World } from '../core/world.ts'
 import { mustHear, type Heard } from '../helpers/maim-core.ts'
 import { mp4, pdf, png, wav } from '../helpers/pictures.ts'
 
-const PLENTY = { platform: 'lactea', maxBytes: 1024 * 1024 }
+const PLENTY = { platform: 'lactea', maxBytes: 1024 * 1024, notices: 'text' } as const
 const LATER = START + 10_000
 
 interface Stage extends World {
@@ -155,9 +155,9 @@ t.test('names of those who are only a number in the event come from the store', 
   t.strictSame(
     told.map(({ heard }) => [heard.messageId, heard.nickname, heard.text]),
     [
-      ['notice', 'owner', '禁言了 member（1分钟）'],
+      [`notice_${events[0]?.id}`, 'owner', '禁言了 member（1分钟）'],
       // Who has left the group still has an account.
-      ['notice', 'owner', '将 member2 移出了群']
+      [`notice_${events[1]?.id}`, 'owner', '将 member2 移出了群']
     ]
   )
 })

@@ -34,6 +34,7 @@ const group: ChatRef = {
 const privately: ChatRef = { id: 1_000_000_001, kind: 'private', parties: [account(BOT), account(10002)] }
 const known: Known = {
   platform: 'lactea',
+  notices: 'text',
   personOf: (id) => ({ id, nickname: `Account ${id}`, ...(id === 10003 && { card: 'Card of 3' }) }),
   findForward: () => undefined
 }
@@ -324,9 +325,9 @@ t.test('the other side of what changes', async (t) => {
   }
 })
 
-t.test('a notice is known by its id, and holds no segment that a core would lose it for', async (t) => {
+t.test('a notice in words has an id of its own, and holds no segment that a core would lose it for', async (t) => {
   const { wire, heard } = tell(eventOf('member.muted', { accountId: 10002, operatorId: 10003, durationS: 60 }))!
-  t.equal(heard.messageId, 'notice')
+  t.equal(heard.messageId, 'notice_1')
   t.strictSame(
     heard.components.map(({ type }) => type),
     ['text']
@@ -342,6 +343,26 @@ t.test('a notice is known by its id, and holds no segment that a core would lose
     }
   })
 })
+
+t.test(
+  'a notice as a segment is what adapters send: no list around it, and the id that brains know notices by',
+  async (t) => {
+    const event = eventOf('member.joined', { accountId: 10002, operatorId: 10003 })
+    const telling = planTelling(event, BOT)!.compose({ ...known, notices: 'notify' })
+    const { message_info, message_segment, raw_message } = assemble(telling, { platform: 'lactea', media: [] })
+    t.match(message_info, {
+      message_id: 'notice',
+      user_info: { user_id: '10003' },
+      group_info: { group_id: '100001' },
+      format_info: { content_format: ['notify'] }
+    })
+    t.match(message_segment, {
+      type: 'notify',
+      data: { sub_type: 'group_increase', joined_user_info: { user_id: '10002', user_nickname: 'Account 10002' } }
+    })
+    t.equal(raw_message, '同意 Account 10002 加入了群')
+  }
+)
 
 t.test('forwards', async (t) => {
   const forward = (forwardId: number): Segment => ({
