@@ -8,10 +8,9 @@ import { maskUrl, type BotConfig, type Limits, type MaimConfig } from '../src/co
 import type { Gateway } from '../src/gateway.ts'
 import { createConnection } from '../src/net/connection.ts'
 import { cursorName } from '../src/net/cursor.ts'
-import type { Hearer } from '../src/net/maim-hearer.ts'
+import type { Brain } from '../src/net/maim-brains.ts'
 import { createApiLink, createLegacyLink, type MaimLink } from '../src/net/maim-link.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
-import type { Teller } from '../src/net/maim-teller.ts'
 import { createId } from '../src/secrets.ts'
 
 export interface MaimClientOptions {
@@ -19,8 +18,7 @@ export interface MaimClientOptions {
   readonly bot: BotConfig
   readonly target: MaimConfig
   readonly limits: Limits
-  readonly teller: Teller
-  readonly hearer: Hearer
+  readonly brain: Brain
   readonly stats: MaimStats
 }
 
@@ -73,7 +71,7 @@ export async function maimClient(app: FastifyInstance, options: MaimClientOption
 }
 
 async function createLink(
-  { gateway, bot, target, limits, teller, hearer, stats }: MaimClientOptions,
+  { gateway, bot, target, limits, brain, stats }: MaimClientOptions,
   log: Gateway['log'],
   uuid: string
 ): Promise<MaimLink> {
@@ -86,8 +84,7 @@ async function createLink(
     platform,
     notices: target.notices,
     frameRate: limits.frame_rate,
-    teller,
-    hearer,
+    ...brain,
     stats: stats.links,
     store,
     hub,

@@ -21,6 +21,7 @@ import type { Hub } from './hub.ts'
 import { startFeed } from './maim-feed.ts'
 import type { Answer, Hearer } from './maim-hearer.ts'
 import type { DoorStats } from './maim-stats.ts'
+import { withHints } from '../protocols/maim-target.ts'
 import type { NoticeForm } from '../protocols/maim-telling.ts'
 import type { Teller } from './maim-teller.ts'
 import { isOwnMessage } from './serve.ts'
@@ -107,7 +108,9 @@ export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> 
       close: connection.close,
       async onMessage({ fields }) {
         stats.received++
-        const { answers, undeliverable } = await hearer.hear(MessageBase.from(fields), { key: undefined })
+        const { answers, undeliverable } = await hearer.hear(withHints(MessageBase.from(fields), fields), {
+          key: undefined
+        })
         if (undeliverable !== undefined) refuse(options, undeliverable)
         for (const one of answers) answer(one)
       },
@@ -250,7 +253,7 @@ const TOO_BIG = 1009
 /** What a brain says, or why it is no message. */
 function readSpeech(payload: unknown): MessageBase | MessageError {
   try {
-    return MessageConverter.fromApiSend(APIMessageBase.from(payload))
+    return withHints(MessageConverter.fromApiSend(APIMessageBase.from(payload)), payload)
   } catch (err) {
     if (err instanceof MessageError) return err
     throw err
