@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Largest frame that sockets of this route may send, in bytes. Routes without it take no sockets. */
     maxFrame?: number
+    /** Whether sockets of this route may agree to permessage-deflate; it costs 90 KiB and more each. */
+    compress?: boolean
   }
   interface FastifyInstance {
     /** Runs for each socket before the server closes it: a last word in its protocol, or what is still under way. */
@@ -24,7 +26,7 @@ type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => voi
 /** Sockets that are left after this get cut. */
 const CLOSE_DEADLINE_MS = 3000
 
-/** WebSocket doors: bounded frames, no compression (110 KB and more per socket), every socket told why it ends. */
+/** WebSocket doors: bounded frames, no compression unless a route asks for it (110 KB and more per socket), every socket told why it ends. */
 export default fp(async (app: FastifyInstance) => {
   const farewells: FastifyInstance['farewells'] = new Map()
   let isClosing = false
@@ -67,8 +69,11 @@ export default fp(async (app: FastifyInstance) => {
 
   // The server hands its options to each socket as it is opened, which happens in the same turn as this hook.
   app.addHook('preHandler', (request, _reply, done) => {
-    const { maxFrame } = request.routeOptions.config
-    if (request.ws && maxFrame !== undefined) app.websocketServer.options.maxPayload = maxFrame
+    const { maxFrame, compress } = request.routeOptions.config
+    if (request.ws && maxFrame !== undefined) {
+      app.websocketServer.options.maxPayload = maxFrame
+      app.websocketServer.options.perMessageDeflate = compress ? {} : false
+    }
     done()
   })
 })

@@ -38,6 +38,8 @@ export interface Road {
   readonly size: () => number
   /** Nobody is here and nothing is being written: it may be forgotten. */
   readonly isIdle: () => boolean
+  /** Resolves when nothing is being written. */
+  readonly settled: () => Promise<void>
 }
 
 export interface RoadOptions {
@@ -79,6 +81,7 @@ export function createRoad(options: RoadOptions): Road {
   let keeping = 0
   /** Those that are acknowledged, and on disk for a moment more. */
   const leaving = new Set<string>()
+  let onQuiet = (): void => {}
   let stay: Stay | undefined
 
   const disk: Disk = {
@@ -92,7 +95,7 @@ export function createRoad(options: RoadOptions): Road {
       } finally {
         keeping--
         stay?.wake()
-        onRest()
+        rest()
       }
     },
     drop(msgId) {
@@ -103,12 +106,19 @@ export function createRoad(options: RoadOptions): Road {
         .catch(onError)
         .finally(() => {
           leaving.delete(msgId)
-          onRest()
+          rest()
         })
     },
     read: (afterId, limit) => store.readMail(name, afterId, limit),
     isLeaving: (msgId) => leaving.has(msgId),
     isQuiet: () => keeping === 0
+  }
+
+  const isQuiet = (): boolean => keeping === 0 && leaving.size === 0
+
+  function rest(): void {
+    if (isQuiet()) onQuiet()
+    onRest()
   }
 
   return {
@@ -128,7 +138,10 @@ export function createRoad(options: RoadOptions): Road {
       return stay ? stay.send(parcel) : { queued: await disk.keep(parcel) }
     },
     size: () => stay?.size() ?? 0,
-    isIdle: () => !stay && keeping === 0 && leaving.size === 0
+    isIdle: () => !stay && isQuiet(),
+    async settled() {
+      if (!isQuiet()) await new Promise<void>((resolve) => (onQuiet = resolve))
+    }
   }
 }
 
