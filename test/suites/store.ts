@@ -473,6 +473,19 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
   })
 
   t.test('messages', async (t) => {
+    t.test('are found by the sender’s own name for them, in their chat', async (t) => {
+      const store = await open(t)
+      await addAccounts(store, 2)
+      const [here, there] = [await addGroup(store, [10001, 10002]), await addGroup(store, [10001, 10002])]
+      const draft = { senderId: 10001, segments: [{ type: 'text', text: 'hi' }], time: NOW, check() {} } as const
+      const { message } = await store.appendMessage({ ...draft, chatId: here.id, clientId: 'mine' })
+      await store.appendMessage({ ...draft, chatId: here.id })
+      t.strictSame(await store.findSent(here.id, 10001, 'mine'), message)
+      t.equal(await store.findSent(there.id, 10001, 'mine'), undefined)
+      t.equal(await store.findSent(here.id, 10002, 'mine'), undefined)
+      t.equal(await store.findSent(here.id, 10001, 'yours'), undefined)
+    })
+
     t.test('500 at once over 10 chats get every seq once, growing with the id, whatever is refused', async (t) => {
       const store = await open(t)
       await addAccounts(store, 3)
