@@ -4,6 +4,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { createListeners, putBehind, type Address, type Listeners } from '../plugins/listeners.ts'
+import { maimClient } from '../plugins/maim-client.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
 import people from '../plugins/people.ts'
@@ -26,6 +27,7 @@ import { imSuiteRequests } from '../routes/imsuite-requests.ts'
 import { imSuiteFiles } from '../routes/imsuite-files.ts'
 import { imSuiteSocket } from '../routes/imsuite-socket.ts'
 import { imSuiteUsers } from '../routes/imsuite-users.ts'
+import { maim } from '../routes/maim.ts'
 import { milkyApi } from '../routes/milky-api.ts'
 import { milkyEvent } from '../routes/milky-event.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
@@ -39,6 +41,8 @@ import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
 import type { Logger } from './log.ts'
+import { createBrains } from './net/maim-brains.ts'
+import { createMaimStats } from './net/maim-stats.ts'
 import { provision } from './provision.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
 import { createSessions, LEEWAY_S } from './sessions.ts'
@@ -140,6 +144,9 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
     unlock()
   })
 
+  const maimStats = createMaimStats()
+  const brainOf = createBrains(gateway)
+
   await app.register(errors)
   await app.register(stops)
   app.stops.add(async () => gateway.intake.stop())
@@ -183,6 +190,10 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
       await scope.register(imSuiteSocket, { gateway, sessions, config })
     })
     await doors.register(async (scope) => {
+      putBehind(scope, 'maim')
+      await scope.register(maim, { gateway, config, stats: maimStats, brainOf })
+    })
+    await doors.register(async (scope) => {
       putBehind(scope, 'milky')
       await scope.register(milkySocket, { gateway, identifyBot, config, frontPage })
       await scope.register(milkyEvent, { gateway, identifyBot, config })
@@ -194,6 +205,15 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
       await app.register(milkyWebhook, { gateway, bot, target, maxMembers: config.limits.group_members })
     for (const target of bot.reverse_ws)
       await app.register(milkyReverse, { gateway, bot, target, limits: config.limits })
+    for (const target of bot.maim)
+      await app.register(maimClient, {
+        gateway,
+        bot,
+        target,
+        limits: config.limits,
+        brain: brainOf(bot.id),
+        stats: maimStats
+      })
   }
   // Those that were added last run first: nothing ends under the feet of a request.
   app.addHook('onClose', listeners.close)
