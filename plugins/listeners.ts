@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
@@ -58,6 +57,8 @@ interface Spot {
   readonly servers: Server[]
 }
 
+/** What `localhost` means (RFC 6761). */
+const LOOPBACK = ['127.0.0.1', '::1']
 const TIMEOUTS = { headersTimeout: 30_000, requestTimeout: 60_000, keepAliveTimeout: 72_000 }
 /** How often connections that wait for nothing are looked for while the gateway closes. */
 const SWEEP_MS = 100
@@ -107,12 +108,11 @@ export function createListeners({ host, port, tls, listeners }: Config['server']
     const [first] = spot.servers
     if (spot.host !== 'localhost' || !first) return
     const bound = first.address() as AddressInfo
-    const known = await lookup('localhost', { all: true }).catch(() => [])
-    for (const { address } of known.filter((one) => one.address !== bound.address)) {
+    for (const address of LOOPBACK.filter((one) => one !== bound.address)) {
       const twin = addTwin(app, spot)
       await listen(twin, address, bound.port).catch((err: unknown) => {
         spot.servers.splice(spot.servers.indexOf(twin), 1)
-        app.log.debug({ err, address }, 'localhost is not open at all its addresses')
+        app.log.debug({ err, address }, 'localhost is open at one of its addresses only')
       })
     }
   }

@@ -60,7 +60,7 @@ export async function startService(t: Test, cwd: string, args: readonly string[]
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (logged += chunk))
   // What is printed at the start is one write.
   await Promise.race([once(child.stdout!, 'data'), exited])
-  const url = /http:\/\/\S+/.exec(printed)?.[0]
+  const url = /https?:\/\/\S+/.exec(printed)?.[0]
   if (url === undefined) throw new Error(`the service did not start: ${logged}`)
 
   return {
