@@ -30,6 +30,8 @@ const MAX_BLOCKED_MS = 10_000
 /** How long a peer may take to answer our close frame before the TCP connection is cut. */
 const CLOSE_GRACE_MS = 2000
 
+const NOTHING = Buffer.alloc(0)
+
 const corked = new Set<Socket>()
 
 /** What is sent to a socket within one turn of the event loop goes out in one write. */
@@ -78,6 +80,15 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
     flushed()
   })
 
+  /** A stream that is not full does not tell when it is empty; what is written last is. */
+  function tellWhenFlushed(): void {
+    if (!stream?.writable || stream.writableNeedDrain) return
+    stream.write(NOTHING, () => {
+      flushed()
+      if (onFlushed.length > 0) tellWhenFlushed()
+    })
+  }
+
   function isBlocked(): boolean {
     if (!stream?.writableNeedDrain) return false
     blockedAt ||= performance.now()
@@ -90,7 +101,10 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
 
     drained() {
       if (socket.readyState !== WebSocket.OPEN || queuedBytes() <= maxQueuedBytes / 8) return Promise.resolve()
-      return new Promise((resolve) => onFlushed.push(resolve))
+      return new Promise((resolve) => {
+        onFlushed.push(resolve)
+        tellWhenFlushed()
+      })
     },
 
     isOpen: () => socket.readyState === WebSocket.OPEN && !isClosing,

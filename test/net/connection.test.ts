@@ -117,6 +117,27 @@ for (const isRaw of [true, false]) {
       t.ok(connection.queuedBytes() <= MAX / 8)
     })
 
+    t.test('tells it also when little is waiting, less than makes a stream full', async (t) => {
+      const { server, client, stream } = await openPair(t)
+      const connection = createConnection({
+        socket: server,
+        ...(isRaw && { stream }),
+        maxQueuedBytes: 4096,
+        onError: () => {}
+      })
+      for (let turn = 0; turn < 20; turn++) {
+        connection.send(createFrame('x'.repeat(2000)))
+        connection.send(createFrame('x'.repeat(2000)))
+        await connection.drained()
+        t.ok(connection.queuedBytes() <= 512)
+      }
+      connection.send(createFrame('x'.repeat(4000)))
+      const drained = connection.drained()
+      connection.close(CLOSE.shutdown)
+      await drained
+      t.equal((await once(client, 'close'))[0], 1001)
+    })
+
     t.test('does not wait for a reader that is gone', async (t) => {
       const { client, connection } = await open(t)
       client.pause()
