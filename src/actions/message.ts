@@ -7,6 +7,7 @@ import { toFriendEntity, toGroupEntity, toGroupMemberEntity } from '../schema/en
 import { IncomingMessage, toMessageFields } from '../schema/message.ts'
 import { IncomingSegment, OutgoingSegment, parseResourceId, toIncomingSegment } from '../schema/segment.ts'
 import { withMedia } from './media.ts'
+import { mustBeGroup } from './place.ts'
 
 const Sent = Type.Object({ message_seq: Int, time: Int })
 const Outgoing = Type.Array(OutgoingSegment, { description: 'expected a list of segments' })
@@ -184,12 +185,6 @@ async function findChat(
 ): Promise<number> {
   if (scene === 'group') return (await groups.get(caller.id, peerId)).id
   return chats.getPrivate(caller.id, peerId)
-}
-
-/** Private chats share the numbers of groups; nobody may reach one by calling it a group. */
-export async function mustBeGroup({ store }: ActionContext, groupId: number): Promise<void> {
-  const chat = await store.findChat(groupId)
-  if (chat?.kind !== 'group') throw new ActionError('not_found', `group ${groupId} does not exist or you are not in it`)
 }
 
 /** Shows messages of one chat; what each needs of its surroundings is looked up once for all of them. */

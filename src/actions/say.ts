@@ -7,7 +7,7 @@ import type { Message } from '../core/store.ts'
 import { Int, Uin } from '../schema/common.ts'
 import { ClientId, SpokenSegment } from '../schema/spoken.ts'
 import { withUploads, type Take } from './media.ts'
-import { mustBeGroup } from './message.ts'
+import { mustBeGroup } from './place.ts'
 
 type SpokenForward = Extract<SpokenSegment, { type: 'forward' }>['data']
 type Quote = Extract<SpokenSegment, { type: 'reply' }>['data']
