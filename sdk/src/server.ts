@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server as HttpServer, type Ser
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { WebSocketServer as SocketServer, type WebSocket } from 'ws'
 import { API_CLOSE, openApiConnection, TOO_BIG } from './api-connection.ts'
 import {
@@ -133,6 +133,8 @@ export class WebSocketServer {
     const closed = this.#isOurs ? new Promise<void>((resolve) => http.close(() => resolve())) : undefined
     for (const stream of this.#handshakes) stream.destroy()
     await Promise.race([Promise.allSettled(this.#working), delay(FINISH_MS, undefined, { ref: false })])
+    // What has just finished is acknowledged in this turn of the event loop.
+    await nextTurn()
     await Promise.all([...(this.#sockets?.clients ?? [])].map((socket) => closeSocket(socket, API_CLOSE.restart)))
     if (this.#isOurs) http.closeAllConnections()
     await closed
