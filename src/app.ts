@@ -4,6 +4,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, t
 import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { createListeners, putBehind, type Address, type Listeners } from '../plugins/listeners.ts'
+import metricsPlugin from '../plugins/metrics.ts'
 import { maimClient } from '../plugins/maim-client.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
@@ -27,7 +28,9 @@ import { imSuiteRequests } from '../routes/imsuite-requests.ts'
 import { imSuiteFiles } from '../routes/imsuite-files.ts'
 import { imSuiteSocket } from '../routes/imsuite-socket.ts'
 import { imSuiteUsers } from '../routes/imsuite-users.ts'
+import { maimLegacy } from '../routes/maim-legacy.ts'
 import { maim } from '../routes/maim.ts'
+import { metrics } from '../routes/metrics.ts'
 import { milkyApi } from '../routes/milky-api.ts'
 import { milkyEvent } from '../routes/milky-event.ts'
 import { milkySocket } from '../routes/milky-socket.ts'
@@ -152,11 +155,16 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
   app.stops.add(async () => gateway.intake.stop())
   await app.register(websocket)
   await app.register(listeners.plugin)
+  await app.register(metricsPlugin)
   await app.register(rateLimit, { limits: config.limits })
   await app.register(health, { gateway, isServing: () => isServing })
   await app.register(async (scope) => {
     putBehind(scope, 'pages')
     await scope.register(pages)
+  })
+  await app.register(async (scope) => {
+    putBehind(scope, 'ops')
+    await scope.register(metrics, { gateway, config, stats: maimStats, version: readVersion() })
   })
   await app.register(async (doors) => {
     await doors.register(underPressure, {
@@ -192,6 +200,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
     await doors.register(async (scope) => {
       putBehind(scope, 'maim')
       await scope.register(maim, { gateway, config, stats: maimStats, brainOf })
+      await scope.register(maimLegacy, { gateway, config, stats: maimStats, brainOf })
     })
     await doors.register(async (scope) => {
       putBehind(scope, 'milky')
