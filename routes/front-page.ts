@@ -41,6 +41,7 @@ const rows: readonly (readonly [opens: Door | 'always', row: Row])[] = [
   ['im', { door: 'GET /ws (WebSocket)', for: 'people', what: 'IM-Suite frames, with ?token=<token>' }],
   ['pages', { door: 'GET /chat', for: 'people', what: 'a page to chat in the browser' }],
   ['pages', { door: 'GET /console', for: 'the operator', what: 'what goes on here' }],
+  ['ops', { door: 'GET /metrics', for: 'operations', what: 'what goes on, for Prometheus' }],
   [
     'always',
     {
