@@ -48,31 +48,51 @@ t.test('what would fail later is one sentence that begins with the key of the co
   }).privateKey
   const good: TlsFiles = { cert: server.certFile, key: server.keyFile, ca: ca.certFile, client_cert: 'require' }
   const rows: [label: string, files: Partial<TlsFiles>, says: RegExp][] = [
-    ['no certificate', { cert: '/nowhere/a.crt' }, /^at\.tls\.cert: \/nowhere\/a\.crt does not exist$/],
-    ['no key', { key: '/nowhere/a.key' }, /^at\.tls\.key: \/nowhere\/a\.key does not exist$/],
-    ['no authority', { ca: '/nowhere/ca.crt' }, /^at\.tls\.ca: \/nowhere\/ca\.crt does not exist$/],
-    ['a directory', { cert: dir }, /^at\.tls\.cert: .+ is a directory$/],
-    ['the key of another', { key: client.keyFile }, /^at\.tls\.key: .+client\.key is not the key of .+server\.crt$/],
+    [
+      'no certificate',
+      { cert: '/nowhere/a.crt' },
+      /^at\.tls\.cert: cannot read the file "\/nowhere\/a\.crt" \(ENOENT\)$/
+    ],
+    ['no key', { key: '/nowhere/a.key' }, /^at\.tls\.key: cannot read the file "\/nowhere\/a\.key" \(ENOENT\)$/],
+    ['no authority', { ca: '/nowhere/ca.crt' }, /^at\.tls\.ca: cannot read the file "\/nowhere\/ca\.crt" \(ENOENT\)$/],
+    ['a directory', { cert: dir }, /^at\.tls\.cert: cannot read .+ \(EISDIR\)$/],
+    [
+      'the key of another',
+      { key: client.keyFile },
+      /^at\.tls\.key: does not belong to the certificate \(.+client\.key\)$/
+    ],
     [
       'the two mixed up',
       { cert: server.keyFile, key: server.certFile },
-      /^at\.tls\.cert: .+ holds no certificate \(PEM\)$/
+      /^at\.tls\.cert: expected a certificate in PEM \(.+server\.key\)$/
     ],
-    ['a certificate for a key', { key: server.certFile }, /^at\.tls\.key: .+ holds no private key \(PEM\)$/],
-    ['an empty file', { cert: write('empty.crt', '') }, /^at\.tls\.cert: .+ holds no certificate/],
+    ['a certificate for a key', { key: server.certFile }, /^at\.tls\.key: expected a private key .+server\.crt\)$/],
+    [
+      'an empty file',
+      { cert: write('empty.crt', '') },
+      /^at\.tls\.cert: expected a certificate in PEM \(.+empty\.crt\)$/
+    ],
     [
       'a certificate that is broken',
       { cert: write('broken.crt', server.cert.replace(/MII/, 'AAA')) },
-      /^at\.tls\.cert: .+ holds a certificate that cannot be read$/
+      /^at\.tls\.cert: expected a certificate in PEM \(.+broken\.crt\)$/
     ],
-    ['a key with a passphrase', { key: write('locked.key', passphrase) }, /^at\.tls\.key: .+ has a passphrase/],
-    ['nonsense for a key', { key: write('nonsense.key', 'CANARY') }, /^at\.tls\.key: .+ holds no private key/],
+    [
+      'a key with a passphrase',
+      { key: write('locked.key', passphrase) },
+      /^at\.tls\.key: .+without a passphrase \(.+locked\.key\)$/
+    ],
+    ['nonsense for a key', { key: write('nonsense.key', 'CANARY') }, /^at\.tls\.key: expected a private key/],
     [
       'a certificate that has expired',
       { cert: expired.certFile, key: expired.keyFile },
       /^at\.tls\.cert: .+expired\.crt expired on \d{4}-\d\d-\d\d; renew it$/
     ],
-    ['an authority that is none', { ca: server.keyFile }, /^at\.tls\.ca: .+ holds no certificate/]
+    [
+      'an authority that is none',
+      { ca: server.keyFile },
+      /^at\.tls\.ca: expected a certificate in PEM \(.+server\.key\)$/
+    ]
   ]
   for (const [label, files, says] of rows) {
     t.throws(() => readServerTls({ ...good, ...files }, 'at.tls'), { message: says }, label)
@@ -92,7 +112,7 @@ t.test('a file that may not be read', { skip: process.getuid?.() === 0 && 'root 
   t.throws(
     () => readServerTls({ cert: server.certFile, key: server.keyFile, ca: null, client_cert: 'none' }, 'at.tls'),
     {
-      message: /^at\.tls\.key: .+ may not be read by this process$/
+      message: /^at\.tls\.key: cannot read .+ \(EACCES\)$/
     }
   )
 })
