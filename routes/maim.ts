@@ -13,7 +13,7 @@ import { watchAccess } from '../src/net/access.ts'
 import { CLOSE, type CloseReason } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { createFrame, type Frame } from '../src/net/frame.ts'
-import { createFrameBudget } from '../src/net/frame-budget.ts'
+import { FrameBudget } from '../src/net/frame-budget.ts'
 import { startHeartbeat } from '../src/net/heartbeat.ts'
 import type { BrainOf } from '../src/net/maim-brains.ts'
 import type { Listener } from '../src/net/maim-chats.ts'
@@ -225,7 +225,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
   /** Reads the frames of a connection, as fast as it is good for everybody. */
   function read(socket: WebSocket, seat: Seat, look: (envelope: Envelope) => void) {
     const { connection } = seat
-    const budget = createFrameBudget(socket, limits.frame_rate)
+    const budget = new FrameBudget(socket, limits.frame_rate)
     let pending = 0
     let isFinishing = false
     let onIdle = (): void => {}

@@ -14,7 +14,7 @@ import { watchAccess } from '../src/net/access.ts'
 import { openBotSocket, watchTenure } from '../src/net/bot-socket.ts'
 import { openEventStream, type EventStream } from '../src/net/event-stream.ts'
 import { createFollower, type Follower } from '../src/net/follower.ts'
-import { createFrameBudget } from '../src/net/frame-budget.ts'
+import { FrameBudget } from '../src/net/frame-budget.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { createMilkyCodec } from '../src/protocols/milky-events.ts'
 import { createId } from '../src/secrets.ts'
@@ -144,7 +144,7 @@ export async function milkyEvent(
         log: gateway.log.child({ door: 'milky-event', bot: accountId })
       })
       // Some clients send frames of their own, such as a heartbeat; nobody answers, but a flood is read slowly.
-      const budget = createFrameBudget(socket, limits.frame_rate)
+      const budget = new FrameBudget(socket, limits.frame_rate)
       socket.on('message', budget.take)
     }
   })

@@ -64,16 +64,16 @@ function parse(text: string): { readonly value: unknown } | undefined {
 export function readLegacy(options: LegacySessionOptions): void {
   const { socket, onMessage, onCustomMessage, isKnown, onUnreadable = () => {}, onError, onFrame } = options
   const { close, isOpen, maxPending = 256 } = options
-  const { hold, release } = options.flow ?? { hold: () => socket.pause(), release: () => socket.resume() }
+  const flow = options.flow ?? { hold: () => socket.pause(), release: () => socket.resume() }
   let pending = 0
 
   function work(handle: () => void | Promise<void>): void {
     try {
       const result = handle()
       if (!(result instanceof Promise)) return
-      if (++pending === maxPending) hold()
+      if (++pending === maxPending) flow.hold()
       void result.catch(onError).finally(() => {
-        if (pending-- === maxPending) release()
+        if (pending-- === maxPending) flow.release()
       })
     } catch (err) {
       onError(err)

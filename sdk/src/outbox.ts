@@ -126,6 +126,8 @@ export class Outbox {
 
   #tick(): void {
     const { now, maxAgeMs = Infinity, maxTriesUnheard, onRepeat } = this.#options
+    // Not when the last one is settled: the next one may be on its heels.
+    if (this.#entries.size === 0) return this.#rest()
     const time = now()
     for (const entry of this.#entries.values()) {
       if (time - entry.addedAt > maxAgeMs) this.#drop(entry, 'too old')
@@ -154,7 +156,6 @@ export class Outbox {
 
   #settle(entry: Entry, how: Settled): void {
     this.#entries.delete(entry.msgId)
-    if (this.#entries.size === 0) this.#rest()
     entry.onSettled?.(how)
   }
 

@@ -15,8 +15,9 @@ const GENERATION_MS = 600_000
  * ids alone collide (contract 0.5).
  */
 export class Seen {
-  #young = new Map<string, Known>()
-  #old = new Map<string, Known>()
+  /** Absent while there is nothing: most peers that are there say nothing. */
+  #young: Map<string, Known> | undefined
+  #old: Map<string, Known> | undefined
   #since: number
   readonly #now: () => number
 
@@ -30,22 +31,23 @@ export class Seen {
   }
 
   find(key: string): Known | undefined {
-    return this.#young.get(key) ?? this.#old.get(key)
+    return this.#young?.get(key) ?? this.#old?.get(key)
   }
 
   add(key: string): Known {
-    if (this.#young.size >= GENERATION || this.#now() - this.#since > GENERATION_MS) {
+    if (this.#young && (this.#young.size >= GENERATION || this.#now() - this.#since > GENERATION_MS)) {
       this.#old = this.#young
-      this.#young = new Map()
+      this.#young = undefined
       this.#since = this.#now()
     }
+    this.#young ??= new Map()
     const known: Known = { note: undefined, isDone: false }
     this.#young.set(key, known)
     return known
   }
 
   forget(key: string): void {
-    this.#young.delete(key)
-    this.#old.delete(key)
+    this.#young?.delete(key)
+    this.#old?.delete(key)
   }
 }

@@ -1,66 +1,71 @@
 import { WebSocket } from 'ws'
 
-export interface FrameBudget {
-  /** Counts one frame; stops reading when this second's frames are used up. */
-  readonly take: () => void
-  /** Stops reading until `release`. */
-  readonly hold: () => void
-  readonly release: () => void
-}
-
 /** However deep in debt, a socket is read again after this: pings and the other side's close have to be heard. */
 const MAX_PAUSE_MS = 10_000
 
-/** Slows the reading of a socket to `perSecond` frames, after `burst` at once. What is not read waits in the sender. */
-export function createFrameBudget(socket: WebSocket, perSecond: number, burst = perSecond): FrameBudget {
-  let left = burst
-  let filledAt = performance.now()
-  let isHeld = false
-  let timer: NodeJS.Timeout | undefined
+/**
+ * Slows the reading of a socket to `perSecond` frames, after `burst` at once. What is not read waits in the sender.
+ * A class, since every idle socket has one: closures of its own would weigh three times as much.
+ */
+export class FrameBudget {
+  readonly #socket: WebSocket
+  readonly #perSecond: number
+  readonly #burst: number
+  #left: number
+  #filledAt = performance.now()
+  #isHeld = false
+  #timer: NodeJS.Timeout | undefined
 
-  function refill(): void {
-    const now = performance.now()
-    left = Math.min(burst, left + ((now - filledAt) / 1000) * perSecond)
-    filledAt = now
+  constructor(socket: WebSocket, perSecond: number, burst = perSecond) {
+    this.#socket = socket
+    this.#perSecond = perSecond
+    this.#burst = burst
+    this.#left = burst
   }
 
-  function readAgain(): void {
+  /** Counts one frame; stops reading when this second's frames are used up. */
+  take(): void {
+    this.#left--
+    if (this.#left >= 1 || this.#timer) return
+    this.#refill()
+    if (this.#left >= 1) return
+    this.#socket.pause()
+    this.#payDebt(performance.now())
+  }
+
+  /** Stops reading until `release`. */
+  hold(): void {
+    this.#isHeld = true
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.pause()
+  }
+
+  release(): void {
+    this.#isHeld = false
+    this.#readAgain()
+  }
+
+  #refill(): void {
+    const now = performance.now()
+    this.#left = Math.min(this.#burst, this.#left + ((now - this.#filledAt) / 1000) * this.#perSecond)
+    this.#filledAt = now
+  }
+
+  #readAgain(): void {
     // Also while it closes: the other side's close frame has to be read.
-    if (!isHeld && !timer) socket.resume()
+    if (!this.#isHeld && !this.#timer) this.#socket.resume()
   }
 
   /** One read holds many frames, so there may be a debt; the pause lasts until it is paid. */
-  function payDebt(since = performance.now()): void {
-    timer = setTimeout(
-      () => {
-        timer = undefined
-        refill()
-        const isTooLong = performance.now() - since >= MAX_PAUSE_MS
-        if (left < 1 && !isTooLong) return payDebt(since)
-        left = Math.max(left, 1)
-        readAgain()
-      },
-      Math.min(MAX_PAUSE_MS, Math.max(100, ((1 - left) / perSecond) * 1000))
-    )
-    timer.unref()
-  }
-
-  return {
-    take() {
-      left--
-      if (left >= 1 || timer) return
-      refill()
-      if (left >= 1) return
-      socket.pause()
-      payDebt()
-    },
-    hold() {
-      isHeld = true
-      if (socket.readyState === WebSocket.OPEN) socket.pause()
-    },
-    release() {
-      isHeld = false
-      readAgain()
-    }
+  #payDebt(since: number): void {
+    const wait = Math.min(MAX_PAUSE_MS, Math.max(100, ((1 - this.#left) / this.#perSecond) * 1000))
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#refill()
+      const isTooLong = performance.now() - since >= MAX_PAUSE_MS
+      if (this.#left < 1 && !isTooLong) return this.#payDebt(since)
+      this.#left = Math.max(this.#left, 1)
+      this.#readAgain()
+    }, wait)
+    this.#timer.unref()
   }
 }

@@ -15,7 +15,7 @@ import { createConfirmedPush } from './confirmed-push.ts'
 import type { Connection } from './connection.ts'
 import { createFollower } from './follower.ts'
 import { createFrame } from './frame.ts'
-import { createFrameBudget } from './frame-budget.ts'
+import { FrameBudget } from './frame-budget.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
 import { startFeed } from './maim-feed.ts'
@@ -94,7 +94,7 @@ export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> 
   })
 
   function open(socket: WebSocket, connection: Connection): (code: number) => void {
-    const budget = createFrameBudget(socket, frameRate)
+    const budget = new FrameBudget(socket, frameRate)
     const answer = ({ name, content }: Answer): void => {
       stats.sent++
       connection.send(createFrame(encodeLegacy(createCustomMessage(platform, name, content))))
@@ -201,7 +201,7 @@ export async function createApiLink(options: ApiLinkOptions): Promise<MaimLink> 
   }
 
   function open(socket: WebSocket, connection: Connection): (code: number) => void {
-    const budget = createFrameBudget(socket, frameRate)
+    const budget = new FrameBudget(socket, frameRate)
     const acksBefore = stats.acksIn
     let pending = 0
     options.heartbeat.watch(socket)

@@ -5,7 +5,7 @@ import type { CallCodec } from '../protocols/codec.ts'
 import { CLOSE } from './close-codes.ts'
 import type { Connection } from './connection.ts'
 import { createFrame } from './frame.ts'
-import { createFrameBudget } from './frame-budget.ts'
+import { FrameBudget } from './frame-budget.ts'
 
 export interface ServeOptions {
   readonly socket: WebSocket
@@ -43,7 +43,7 @@ export function serveCalls({
   onError
 }: ServeOptions): Serving {
   const caller = { accountId, deviceId }
-  const budget = createFrameBudget(socket, frameRate)
+  const budget = new FrameBudget(socket, frameRate)
   let inFlight = 0
   let isFinishing = false
   let onIdle = (): void => {}

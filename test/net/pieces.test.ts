@@ -3,7 +3,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { backoff } from '../../sdk/src/backoff.ts'
 import { createCursor, cursorName } from '../../src/net/cursor.ts'
-import { createFrameBudget } from '../../src/net/frame-budget.ts'
+import { FrameBudget } from '../../src/net/frame-budget.ts'
 import { createFrame } from '../../src/net/frame.ts'
 import { startHeartbeat } from '../../src/net/heartbeat.ts'
 import { openPair } from '../helpers/pair.ts'
@@ -122,7 +122,7 @@ t.test('a frame is what a WebSocket receiver reads', async (t) => {
 t.test('a frame budget', async (t) => {
   t.test('lets a burst through and then reads at the rate', async (t) => {
     const { server, client } = await openPair(t)
-    const budget = createFrameBudget(server, 200, 20)
+    const budget = new FrameBudget(server, 200, 20)
     let count = 0
     const startedAt = performance.now()
     const done = new Promise<number>((resolve) => {
@@ -139,7 +139,7 @@ t.test('a frame budget', async (t) => {
 
   t.test('a debt is paid before more is read', async (t) => {
     const { server, client } = await openPair(t)
-    const budget = createFrameBudget(server, 100, 10)
+    const budget = new FrameBudget(server, 100, 10)
     const startedAt = performance.now()
     // As when all of these come with one read: 50 more than the budget has.
     for (let index = 0; index < 60; index++) budget.take()
@@ -151,7 +151,7 @@ t.test('a frame budget', async (t) => {
 
   t.test('holds until it is released', async (t) => {
     const { server, client } = await openPair(t)
-    const budget = createFrameBudget(server, 1000)
+    const budget = new FrameBudget(server, 1000)
     const heard: string[] = []
     server.on('message', (data) => heard.push(String(data)))
     budget.hold()
@@ -169,7 +169,7 @@ t.test('a frame budget', async (t) => {
 
   t.test('does not keep a closing socket from hearing the close', async (t) => {
     const { server } = await openPair(t)
-    const budget = createFrameBudget(server, 1000)
+    const budget = new FrameBudget(server, 1000)
     budget.hold()
     server.close(1000)
     budget.release()
