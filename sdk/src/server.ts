@@ -396,7 +396,7 @@ export class WebSocketServer {
     }
     const abort = new AbortController()
     try {
-      const late = delay(authTimeout * 1000, 'late' as const, { signal: abort.signal })
+      const late = delay(authTimeout * 1000, 'late' as const, { signal: abort.signal, ref: false })
       // What loses the race may still fail.
       late.catch(() => {})
       const asked = ask().then((user) => ({ user }))
