@@ -155,6 +155,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
     let maxFrame = key.max_frame ?? Math.min(OLD_MAX_FRAME, limits.maim_frame)
     const line: Listener = {
       apiKey: key.api_key,
+      notices: key.notices,
       maxFrame: () => maxFrame,
       send(text) {
         if (!connection.isOpen()) return false

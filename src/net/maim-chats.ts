@@ -5,6 +5,7 @@ import { APIMessageBase } from '../../sdk/src/message.ts'
 import { Outbox } from '../../sdk/src/outbox.ts'
 import type { GatewayEvent } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
+import type { NoticeForm } from '../protocols/maim-telling.ts'
 import { createFollower } from './follower.ts'
 import type { Hub } from './hub.ts'
 import { startFeed } from './maim-feed.ts'
@@ -17,6 +18,8 @@ import { isOwnMessage } from './serve.ts'
 /** A connection that hears what is said in the chats of its account. */
 export interface Listener extends FlowLine {
   readonly apiKey: string
+  /** How what is no message is told; that of the first counts for all. */
+  readonly notices: NoticeForm
   /** Largest frame that it takes, in bytes; may grow. */
   readonly maxFrame: () => number
 }
@@ -129,12 +132,15 @@ export function createChatsOfRoad(options: ChatsOptions): ChatsOfRoad {
   }
 
   async function encode(event: GatewayEvent): Promise<{ msgId: string; text: string } | undefined> {
-    const apiKey = firstOf(listeners)?.apiKey ?? ''
+    const first = firstOf(listeners)
+    const apiKey = first?.apiKey ?? ''
     const maxBytes = Math.min(...[...listeners].map((listener) => listener.maxFrame())) - ENVELOPE_BYTES
-    const message = await teller.tell(event, { platform, maxBytes }).catch((err: unknown) => {
-      stats.dropped['not told']++
-      log.warn({ err, road, event: event.id }, 'an event cannot be told to a brain, it is left out')
-    })
+    const message = await teller
+      .tell(event, { platform, maxBytes, notices: first?.notices ?? 'notify' })
+      .catch((err: unknown) => {
+        stats.dropped['not told']++
+        log.warn({ err, road, event: event.id }, 'an event cannot be told to a brain, it is left out')
+      })
     if (!message) return undefined
     const payload = APIMessageBase.toObject(MessageConverter.toApiReceive(message, { apiKey, platform }))
     const msgId = nameOf(road, event)

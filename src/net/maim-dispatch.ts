@@ -5,6 +5,7 @@ import { APIMessageBase, isObject, MessageError, type InfoBase, type MessageBase
 import type { Line } from '../../sdk/src/outbox.ts'
 import type { AckNote, Received } from '../../sdk/src/session.ts'
 import { withHints } from '../protocols/maim-target.ts'
+import type { NoticeForm } from '../protocols/maim-telling.ts'
 import type { BrainOf } from './maim-brains.ts'
 import type { Address, MaimPost } from './maim-post.ts'
 import type { DoorStats } from './maim-stats.ts'
@@ -15,6 +16,7 @@ export interface MaimKey {
   readonly account: number
   /** Its holder hears and speaks in the chats of the account. */
   readonly chats: boolean
+  readonly notices: NoticeForm
   /** Largest frame that its holder takes, in bytes. */
   readonly max_frame: number | null
 }

@@ -395,7 +395,7 @@ t.test('whatever is said, a core hears it, and never more than is allowed', asyn
       fc.integer({ min: 1500, max: 8000 }),
       async (segments, name, maxBytes) => {
         const event = said(segments, { ...group, name }, { id: who.member, nickname: name, avatarUrl: '' })
-        const { bytes, heard } = await tell(stage.teller, event, { platform: 'lactea', maxBytes })
+        const { bytes, heard } = await tell(stage.teller, event, { platform: 'lactea', notices: 'text', maxBytes })
         return bytes <= maxBytes && heard.components.length > 0
       }
     ),
