@@ -233,7 +233,8 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
 
     function done(): void {
       if (pending-- === MAX_PENDING) budget.release()
-      if (pending === 0) onIdle()
+      // In a turn of its own: the acknowledgement goes out first.
+      if (pending === 0) setImmediate(() => onIdle())
     }
 
     return {
