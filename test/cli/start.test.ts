@@ -1,16 +1,14 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { text as readAll } from 'node:stream/consumers'
-import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { text, world } from '../helpers/app.ts'
-import { makeCertificates, type Certificate } from '../helpers/certificates.ts'
 import { makeDirectory } from '../helpers/directory.ts'
 import { runLactea, startService } from '../helpers/service.ts'
 import { openSocket } from '../helpers/socket.ts'
@@ -149,47 +147,6 @@ void t.test('SIGHUP ends nothing', async (t) => {
   while (!service.log().includes('restart to apply a change')) await fetch(`${service.url}/health`)
   t.equal((await fetch(`${service.url}/health`)).status, 200)
 })
-
-void t.test(
-  'with TLS and further addresses the start prints them all, and SIGHUP reads the certificates again',
-  async (t) => {
-    const { dir, ca, server, renewed, expired } = await makeCertificates(t)
-    const files = { cert: join(dir, 'live.crt'), key: join(dir, 'live.key') }
-    const place = ({ certFile, keyFile }: Certificate): void => {
-      copyFileSync(certFile, files.cert)
-      copyFileSync(keyFile, files.key)
-    }
-    place(server)
-    const listeners = [{ port: 0 }, { port: 0, doors: ['milky', 'ops'], tls: files }]
-    const service = await startService(t, makeDirectory(t, { ...world, server: { tls: files, listeners } }))
-    t.match(service.url, /^https:\/\/127\.0\.0\.1:\d+$/)
-    t.ok(service.printed.includes(`${service.url}/chat`))
-    const [, plain = ''] = /^ +also on +(http:\S+) \(all doors\)$/m.exec(service.printed) ?? []
-    const [, secure = ''] = /^ +also on +(https:\S+) \(milky, ops\)$/m.exec(service.printed) ?? []
-    t.equal((await fetch(`${plain}/health`)).status, 200)
-
-    const shown = async (url: string): Promise<string> => {
-      const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', ca: ca.cert })
-      await once(socket, 'secureConnect')
-      const certificate = socket.getPeerX509Certificate()?.toString() ?? ''
-      socket.destroy()
-      return certificate.trim()
-    }
-    const reload = async (says: string): Promise<void> => {
-      void service.kill('SIGHUP')
-      while (!service.log().includes(says)) await fetch(`${plain}/health`)
-    }
-    for (const url of [service.url, secure]) t.equal(await shown(url), server.cert.trim())
-    place(expired)
-    await reload('the certificates cannot be read again')
-    t.match(service.log(), /server\.tls\.cert: .+ expired on/)
-    for (const url of [service.url, secure]) t.equal(await shown(url), server.cert.trim(), 'the old one stays')
-    place(renewed)
-    await reload('the certificates were read again')
-    for (const url of [service.url, secure]) t.equal(await shown(url), renewed.cert.trim())
-    t.strictSame(await service.kill('SIGTERM'), { code: 0, signal: null })
-  }
-)
 
 void t.test('SIGTERM', async (t) => {
   t.test('answers what is under way, says goodbye to sockets, and exits 0 in time', async (t) => {

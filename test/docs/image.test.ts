@@ -10,6 +10,7 @@ import t from 'tap'
 import { parse } from 'yaml'
 import { loadConfig } from '../../src/config.ts'
 import { startApp } from '../helpers/app.ts'
+import { makeCertificates } from '../helpers/certificates.ts'
 import { readPage, root } from './markdown.ts'
 
 // What the image does, step by step, without a container. `env -i` keeps the hooks of the test runner out.
@@ -28,14 +29,27 @@ t.test('Dockerfile', async (t) => {
   t.test('its health check says whether the gateway answers', async (t) => {
     const [, command = '[]'] = /^HEALTHCHECK .*\n\s+CMD (\[.*\])$/m.exec(dockerfile) ?? []
     const [, ...args] = JSON.parse(command) as string[]
-    const check = (port: string) => run(process.execPath, args, { env: { LACTEA_PORT: port } })
+    const check = (env: Record<string, string>) => run(process.execPath, args, { env })
     const app = await startApp(t)
-    await t.resolves(check(new URL(app.url).port))
+    await t.resolves(check({ LACTEA_PORT: new URL(app.url).port }))
 
     const sick = createServer((_request, response) => response.writeHead(500).end())
     t.teardown(() => sick.close())
     await once(sick.listen(0, '127.0.0.1'), 'listening')
-    await t.rejects(check(String((sick.address() as AddressInfo).port)))
+    const port = String((sick.address() as AddressInfo).port)
+    await t.rejects(check({ LACTEA_PORT: port }))
+
+    const { server, ca } = await makeCertificates(t)
+    const tls = { cert: server.certFile, key: server.keyFile }
+    const secure = await startApp(t, { config: { server: { tls } } })
+    await t.resolves(check({ LACTEA_PORT: new URL(secure.url).port }), 'with TLS too')
+
+    const mutual = { ...tls, ca: ca.certFile, client_cert: 'require' }
+    const strict = await startApp(t, { config: { server: { tls: mutual, listeners: [{ port: 0, doors: ['ops'] }] } } })
+    const env = { LACTEA_PORT: new URL(strict.url).port }
+    await t.rejects(check(env), 'it has no certificate to show')
+    const inside = strict.lactea.addresses()[1]?.url
+    await t.resolves(check({ ...env, HEALTH_URL: `${inside}/health` }), 'so it is told of an address that wants none')
   })
 
   t.test('the built program starts, works, and ends with 0', async (t) => {
