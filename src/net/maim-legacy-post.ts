@@ -87,6 +87,8 @@ interface Line {
   lastMailId: number
   heldBytes: number
   timer: NodeJS.Timeout | undefined
+  /** When that is due. */
+  askAt: number
   /** Those who wait until something is confirmed, or the line is over. */
   waiting: (() => void)[]
 }
@@ -173,7 +175,11 @@ export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
   }
 
   function askLater(road: Road, line: Line, afterMs: number): void {
-    line.timer ??= setTimeout(() => {
+    const askAt = performance.now() + afterMs
+    if (line.timer && line.askAt <= askAt) return
+    clearTimeout(line.timer)
+    line.askAt = askAt
+    line.timer = setTimeout(() => {
       line.timer = undefined
       if (road.line === line && road.held.size > 0) ask(road, line)
     }, afterMs)
@@ -303,6 +309,7 @@ export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
         lastMailId: 0,
         heldBytes: 0,
         timer: undefined,
+        askAt: 0,
         waiting: []
       }
       road.line = line

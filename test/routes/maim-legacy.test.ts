@@ -219,6 +219,36 @@ t.test('what was handed to a connection that dies before it says so is told agai
   t.equal(wordsIn(await next.next()), 'only this')
 })
 
+t.test('whoever loses its connection again and again still gets everything, in order', async (t) => {
+  const app = await start(t)
+  const a = await app.open({ authorization: 'token-a', platform: 'a' })
+  const count = 1000
+  const heard = new Set<number>()
+  /** Takes some, and goes: every other time before it was asked what has arrived, and so the same comes again. */
+  async function listen(): Promise<void> {
+    for (let life = 0; heard.size < count; life++) {
+      const b = await app.open({ authorization: 'token-b', platform: 'b' })
+      const asked = once(b.socket, 'ping')
+      for (let turn = 0; turn < 100 && heard.size < count; turn++) heard.add(Number(wordsIn(await b.next())))
+      if (life % 2 === 0) await asked
+      if (life % 2 === 0) b.socket.close()
+      else b.socket.terminate()
+      await b.closed
+      for (const frame of b.waiting()) heard.add(Number(wordsIn(frame)))
+    }
+  }
+  const listening = listen()
+  for (let n = 0; n < count; n++) {
+    a.send(say('b', `${n}`))
+    if (n % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  await listening
+  t.strictSame(
+    [...heard],
+    Array.from({ length: count }, (_, n) => n)
+  )
+})
+
 t.test('a slow reader is given its messages from the disk, in order, and all of them', async (t) => {
   const app = await start(t, { config: { limits: { connection_buffer: '64KiB' } } })
   const a = await app.open({ authorization: 'token-a', platform: 'a' })
