@@ -39,6 +39,22 @@ const rows: readonly (readonly [opens: Door | 'always', row: Row])[] = [
   ],
   ['im', { door: 'POST /api/auth/login', for: 'people', what: 'sign in with {"username" or "phone", "password"}' }],
   ['im', { door: 'GET /ws (WebSocket)', for: 'people', what: 'IM-Suite frames, with ?token=<token>' }],
+  [
+    'maim',
+    {
+      door: 'GET /maim/ws, GET /ws (WebSocket)',
+      for: 'brains and adapters',
+      what: 'the API-Server protocol of maim_message, with ?api_key=<key>&platform=<name>'
+    }
+  ],
+  [
+    'maim',
+    {
+      door: 'GET /maim/legacy/ws, GET /ws (WebSocket)',
+      for: 'brains and adapters',
+      what: 'the legacy protocol of maim_message, with the headers platform and Authorization: <token>'
+    }
+  ],
   ['pages', { door: 'GET /chat', for: 'people', what: 'a page to chat in the browser' }],
   ['pages', { door: 'GET /console', for: 'the operator', what: 'what goes on here' }],
   ['ops', { door: 'GET /metrics', for: 'operations', what: 'what goes on, for Prometheus' }],
