@@ -20,7 +20,7 @@ import { CLOSE } from '../src/net/close-codes.ts'
 import { createConfirmedPush, type ConfirmedPush } from '../src/net/confirmed-push.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { createFrame } from '../src/net/frame.ts'
-import { createFrameBudget } from '../src/net/frame-budget.ts'
+import { FrameBudget } from '../src/net/frame-budget.ts'
 import type { BrainOf } from '../src/net/maim-brains.ts'
 import type { Hearer } from '../src/net/maim-hearer.ts'
 import { createLegacyPost, type Mailbox } from '../src/net/maim-legacy-post.ts'
@@ -99,13 +99,15 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   const stats = options.stats.legacy
   const log = gateway.log.child({ door: 'maim-legacy' })
   const access = watchAccess({ store, onError })
+  // What comes behind the largest message must not count as too much.
+  const maxQueuedBytes = limits.connection_buffer + limits.maim_legacy_frame
   const keepS = limits.maim_keep_time / 1000
   const post = createLegacyPost({
     mail: store,
     stats,
     keepS,
     keepCount: limits.maim_keep_count,
-    maxQueuedBytes: limits.connection_buffer,
+    maxQueuedBytes,
     now,
     onError
   })
@@ -228,10 +230,12 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   }
 
   function open(socket: WebSocket, request: FastifyRequest): void {
+    const isCompressed = socket.extensions.includes('permessage-deflate')
     const connection = createConnection({
       socket,
-      stream: request.raw.socket,
-      maxQueuedBytes: limits.connection_buffer,
+      // Frames that are written as they are would not be compressed.
+      ...(!isCompressed && { stream: request.raw.socket }),
+      maxQueuedBytes,
       onError: (err) => log.debug({ err }, 'socket error'),
       onSlow: () => log.warn({ address: request.ip }, 'the peer reads too slowly, its socket is closed')
     })
@@ -317,7 +321,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
 
   function read(socket: WebSocket, seat: Seat): void {
     const { connection, platform, ip } = seat
-    const budget = createFrameBudget(socket, limits.frame_rate)
+    const budget = new FrameBudget(socket, limits.frame_rate)
     readLegacy({
       socket,
       flow: budget,
@@ -407,7 +411,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
         url,
         ...(constraints && { constraints }),
         onRequest: admit,
-        config: { maxFrame: limits.maim_legacy_frame },
+        config: { maxFrame: limits.maim_legacy_frame, compress: maim.compress },
         handler: (_request, reply) => reply.code(426).send(),
         wsHandler: open
       })

@@ -250,7 +250,7 @@ t.test('whoever loses its connection again and again still gets everything, in o
 })
 
 t.test('a slow reader is given its messages from the disk, in order, and all of them', async (t) => {
-  const app = await start(t, { config: { limits: { connection_buffer: '64KiB' } } })
+  const app = await start(t, { config: { limits: { connection_buffer: '64KiB', maim_legacy_frame: '64KiB' } } })
   const a = await app.open({ authorization: 'token-a', platform: 'a' })
   const slow = await app.open({ authorization: 'token-b', platform: 'slow' })
   slow.socket.pause()
@@ -262,6 +262,19 @@ t.test('a slow reader is given its messages from the disk, in order, and all of 
   await kept(app, 'slow', 0)
   a.send(say('slow', 'live again'))
   t.equal(wordsIn(await slow.next()), 'live again')
+})
+
+t.test('messages of many megabytes pass, several at once, and compression when it is switched on', async (t) => {
+  for (const compress of [false, true]) {
+    const app = await start(t, { config: { maim: { ...maim, compress } } })
+    const a = await app.open({ authorization: 'token-a', platform: 'a' })
+    const b = await app.open({ authorization: 'token-b', platform: 'b' })
+    t.equal(b.socket.extensions, compress ? 'permessage-deflate' : '')
+    const long = 'x'.repeat(5_000_000)
+    for (let n = 0; n < 4; n++) a.send(say('b', `${n}${long}`))
+    for (let n = 0; n < 4; n++) t.equal(String(wordsIn(await b.next())).length, 5_000_001)
+    await kept(app, 'b', 0)
+  }
 })
 
 t.test('a brain hears the chats of its bot and speaks in them', async (t) => {
