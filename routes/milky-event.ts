@@ -145,7 +145,7 @@ export async function milkyEvent(
       })
       // Some clients send frames of their own, such as a heartbeat; nobody answers, but a flood is read slowly.
       const budget = new FrameBudget(socket, limits.frame_rate)
-      socket.on('message', budget.take)
+      socket.on('message', () => budget.take())
     }
   })
 
