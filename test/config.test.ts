@@ -194,6 +194,7 @@ void t.test('defaults', async (t) => {
         token: null,
         api_key: null,
         max_frame: null,
+        notices: 'notify',
         tls: null
       }
     ],
@@ -207,7 +208,7 @@ void t.test('defaults', async (t) => {
       'a key of the maim door needs its account',
       { file: 'maim: { keys: [{ api_key: k, account: 10001 }] }' },
       (config) => config.maim.keys[0],
-      { api_key: 'k', account: 10_001, chats: true, max_frame: null }
+      { api_key: 'k', account: 10_001, chats: true, notices: 'notify', max_frame: null }
     ],
     [
       'TLS needs a certificate and its key',
@@ -1407,13 +1408,14 @@ void t.test('maskSecrets', async (t) => {
             token: 'CANARY17',
             api_key: 'CANARY18',
             max_frame: null,
+            notices: 'notify',
             tls: { ca: 'ca.crt', cert: null, key: null, verify: true, check_host: true }
           }
         ]
       }
     ],
     maim: {
-      keys: [{ api_key: 'CANARY19', account: 10_001, chats: true, max_frame: null }],
+      keys: [{ api_key: 'CANARY19', account: 10_001, chats: true, notices: 'text', max_frame: null }],
       legacy_tokens: ['CANARY20', 'CANARY21'],
       auth_reject: 'http401',
       compress: false

@@ -2,12 +2,13 @@ import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { actions } from '../../src/actions/index.ts'
-import { configReference, Limits } from '../../src/config.ts'
+import { configReference, DOORS, Limits } from '../../src/config.ts'
 import { ActionError, REASONS, type Reason } from '../../src/core/errors.ts'
 import { draftActions, draftExtensions } from '../../src/protocols/draft-actions.ts'
 import { toErrorCode } from '../../src/protocols/imsuite.ts'
 import { toDraftEnvelope } from '../../src/protocols/milky-draft.ts'
 import { MILKY_ACTIONS } from '../../src/protocols/milky.ts'
+import { startApp } from '../helpers/app.ts'
 import { blocksOf, headingsOf, linksOf, pathsIn, readPage, root, tableBelow } from './markdown.ts'
 
 const docs = readdirSync(`${root}docs`).map((name) => `docs/${name}`)
@@ -149,4 +150,17 @@ t.test('docs/configuration.md holds the reference that the schema makes', async 
 t.test('docs/operations.md says what happens at every limit', async (t) => {
   const listed = tableBelow(readPage('docs/operations.md'), '## Limits').flatMap(([names = '']) => names.split(', '))
   t.strictSame(listed.toSorted(), Object.keys(Limits.properties).toSorted())
+})
+
+t.test('docs/operations.md lists the metrics', async (t) => {
+  const app = await startApp(t)
+  const shown = await (await fetch(`${app.url}/metrics`)).text()
+  const names = [...shown.matchAll(/^# TYPE (lactea_\w+) /gm)].map(([, name = '']) => name)
+  const listed = tableBelow(readPage('docs/operations.md'), '## Metrics').flatMap(([cell = '']) => cell.split(', '))
+  t.strictSame(listed.filter((name) => name.startsWith('lactea_')).toSorted(), names.toSorted())
+})
+
+t.test('docs/operations.md lists the doors that a listener may have', async (t) => {
+  const listed = tableBelow(readPage('docs/operations.md'), '## Further addresses').map(([door = '']) => door)
+  t.strictSame(listed, [...DOORS])
 })

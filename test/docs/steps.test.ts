@@ -1,8 +1,14 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { loadConfig } from '../../src/config.ts'
+import { startApp } from '../helpers/app.ts'
+import { makeDirectory } from '../helpers/directory.ts'
 import { runLactea } from '../helpers/service.ts'
 import { openSocket } from '../helpers/socket.ts'
 import { readPage, root } from './markdown.ts'
@@ -14,6 +20,51 @@ t.test('lactea.example.yaml is accepted by check-config', async (t) => {
   t.match(stdout, /id: 10002/)
   t.notMatch(stdout, 'replace-me', 'and its secrets are masked')
 })
+
+t.test('what stands in lactea.example.yaml as comments is accepted too', async (t) => {
+  const text = readPage('lactea.example.yaml').replace(/^( *)# ( *(?:- |[a-z_]+:))/gm, '$1$2')
+  for (const key of ['tls:', 'listeners:', 'metrics_token:', 'maim:', 'keys:'])
+    t.match(text, new RegExp(`^ *${key}`, 'm'))
+  const cwd = t.testdir({ 'lactea.yaml': text })
+  const { config } = loadConfig({ cwd, env: {} })
+  t.match(config, {
+    server: { listeners: [{ port: 18040 }, { port: 18044 }] },
+    maim: { keys: [{ account: 10001 }, {}] }
+  })
+})
+
+t.test('docs/operations.md shows configurations that are accepted', async (t) => {
+  const blocks = [...readPage('docs/operations.md').matchAll(/^```yaml\n(server:\n[^]*?)^```$/gm)].map(
+    ([, yaml = '']) => yaml
+  )
+  t.ok(blocks.length >= 5)
+  for (const yaml of blocks) {
+    const cwd = makeDirectory(t)
+    writeFileSync(join(cwd, 'secret'), 'scrape-me')
+    writeFileSync(join(cwd, 'lactea.yaml'), yaml.replace('/run/secrets/metrics', 'secret'))
+    t.ok(loadConfig({ cwd, env: {} }).config, yaml)
+  }
+})
+
+/** LibreSSL, and OpenSSL before 3, cannot sign as they make a request. */
+const hasOpenSsl = /^OpenSSL [3-9]/.test(spawnSync('openssl', ['version'], { encoding: 'utf8' }).stdout ?? '')
+
+t.test(
+  'the authority and the certificate of docs/operations.md are good for TLS',
+  { skip: !hasOpenSsl && 'OpenSSL 3 is not here' },
+  async (t) => {
+    const [, commands = ''] = /^```sh\n(openssl [^]*?)^```$/m.exec(readPage('docs/operations.md')) ?? []
+    const cwd = makeDirectory(t)
+    await promisify(execFile)('bash', ['-ec', commands], { cwd })
+    const file = (name: string): string => join(cwd, name)
+    const tls = { cert: file('server.crt'), key: file('server.key') }
+    const app = await startApp(t, { config: { server: { tls } } })
+    const sent = get(`${app.url.replace('127.0.0.1', 'localhost')}/health`, { ca: readFileSync(file('ca.crt')) })
+    const [response] = await once(sent, 'response')
+    response.resume()
+    t.equal(response.statusCode, 200)
+  }
+)
 
 t.test('CONTRIBUTING.md: add an action', async (t) => {
   t.test('takes ten lines at most, and so does a protocol', async (t) => {
