@@ -132,7 +132,12 @@ export const Seg = {
     return seg.type === 'seglist' && Array.isArray(seg.data)
       ? (seg.data as Seg[]).flatMap((inner) => Seg.flatten(inner))
       : [seg]
-  }
+  },
+  /** What is written in a message: its texts one after the other, without all else. */
+  textOf: (seg: Seg): string =>
+    Seg.flatten(seg)
+      .map(({ type, data }) => (type === 'text' ? String(data ?? '') : ''))
+      .join('')
 }
 
 const readFormat = (fields: Fields): FormatInfo => ({

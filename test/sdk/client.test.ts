@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer as SocketServer } from 'ws'
 import {
-  Seg,
+  type Seg,
   WebSocketServer,
   type APIMessageBase,
   type ClientMetadata,

@@ -81,7 +81,7 @@ export function envelope(text: string, msgId: unknown = `msg_${text}`, apiKey = 
   }
 }
 
-export const textOf = ({ message_segment: { data } }: APIMessageBase): string => String(data)
+export const textOf = ({ message_segment }: APIMessageBase): string => Seg.textOf(message_segment)
 
 export const isAck = ({ type }: { type: unknown }): boolean => type === 'sys_ack'
 export const isMessage = ({ type }: { type: unknown }): boolean => type !== 'sys_ack'

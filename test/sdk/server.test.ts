@@ -666,7 +666,11 @@ t.test('hooks that fail harm nobody', async (t) => {
   await waitFor(() => log.lines.length === 2)
   socket.socket.close()
   await waitFor(() => log.lines.length === 3)
-  t.strictSame(log.lines.map((line) => /(first|second|third)/.exec(line)?.[0]).toSorted(), ['first', 'second', 'third'])
+  for (const why of ['first', 'second', 'third'])
+    t.ok(
+      log.lines.some((line) => line.includes(why)),
+      why
+    )
   t.equal(server.getStats().messagesProcessed, 1)
 })
 
