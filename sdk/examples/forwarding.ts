@@ -24,6 +24,6 @@ async function forward(original: APIMessageBase, apiKey: string, platform: strin
   console.log(isThere ? 'forwarded' : 'nobody is there; kept for five minutes if they were there before')
 }
 
+process.once('SIGINT', () => void server.stop())
 await server.start()
 console.log(`listening at ${server.address?.url}`)
-process.once('SIGINT', () => void server.stop())

@@ -17,6 +17,7 @@ const write = (text: string, apiKey: string, platform: string): APIMessageBase =
   message_dim: { api_key: apiKey, platform }
 })
 
+process.once('SIGINT', () => void client.stop())
 await client.connect()
 const wechat = client.addConnection(url, 'wechat_key', 'wechat')
 const qq = client.addConnection(url, 'qq_key', 'qq')
@@ -30,4 +31,3 @@ await client.sendCustomMessage('notification', { title: 'notice' }, { connection
 
 await client.disconnect(wechat) // stays away until connectTo
 await client.removeConnection(wechat)
-process.once('SIGINT', () => void client.stop())

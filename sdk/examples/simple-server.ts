@@ -19,6 +19,6 @@ const server = new WebSocketServer({
   }
 })
 
+process.once('SIGINT', () => void server.stop())
 await server.start()
 console.log(`listening at ${server.address?.url}`)
-process.once('SIGINT', () => void server.stop())

@@ -16,6 +16,6 @@ const server = new WebSocketServer(
   })
 )
 
+process.once('SIGINT', () => void server.stop())
 await server.start()
 console.log(`listening at ${server.address?.url}`)
-process.once('SIGINT', () => void server.stop())

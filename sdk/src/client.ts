@@ -69,8 +69,8 @@ export class WebSocketClient {
   }
 
   /** Makes the client ready; `connect` does so too. It does not dial. */
-  start(): Promise<void> {
-    if (this.#isRunning) return Promise.resolve()
+  start(): void {
+    if (this.#isRunning) return
     this.#isRunning = true
     const { statsCallback, enableStats, statsInterval } = this.#config
     if (statsCallback && enableStats)
@@ -78,7 +78,6 @@ export class WebSocketClient {
         () => this.#hook('statsCallback', () => statsCallback(this.getStats())),
         statsInterval * 1000
       ).unref()
-    return Promise.resolve()
   }
 
   /**
@@ -93,7 +92,7 @@ export class WebSocketClient {
   async connectTo(uuid: string): Promise<boolean> {
     const link = this.#links.get(uuid)
     if (!link) return false
-    await this.start()
+    this.start()
     return link.connect()
   }
 

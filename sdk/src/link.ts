@@ -56,6 +56,8 @@ export class Link {
   /** Whether the try that is under way has led to a connection. */
   #wasOpen = false
   #isFirstTry = true
+  /** How often it was told to disconnect. */
+  #ends = 0
 
   constructor(prefix: string, options: LinkOptions) {
     this.uuid = `${prefix}_${randomUUID().replaceAll('-', '')}`
@@ -91,13 +93,17 @@ export class Link {
   async connect(): Promise<boolean> {
     if (this.#state === 'connected' && this.#waiting.length === 0) return true
     // Who waits for the next try need not wait any longer.
+    const ends = this.#ends
     if (this.#state === 'reconnecting') await this.#stopDialer()
+    // Meanwhile it was told to stay away.
+    if (ends !== this.#ends) return false
     this.#dialer ??= this.#dial()
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
   /** Closes the connection and dials no more, until it is connected again. What waits stays. */
   async disconnect(): Promise<void> {
+    this.#ends++
     await this.#stopDialer()
     this.#state = 'disconnected'
     this.#settle(false)

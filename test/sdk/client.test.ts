@@ -165,6 +165,28 @@ t.test('disconnecting ends a handshake that nobody answers', async (t) => {
   t.equal(await connecting, false)
 })
 
+t.test('of connecting and disconnecting at once the last counts', async (t) => {
+  const bot = await startBotServer(t)
+  const client = createClient(t, bot.url, { reconnectDelay: 3600, maxReconnectDelay: 3600 })
+  const other = createClient(t, bot.url)
+  const stateOf = (): unknown => client.getConnections()[client.uuid]?.state
+
+  const first = client.connect()
+  await client.disconnect()
+  t.equal(await first, false)
+  bot.refuse(500)
+  t.equal(await client.connect(), false)
+  await waitFor(() => stateOf() === 'reconnecting')
+  const second = client.connect()
+  await client.disconnect()
+  t.equal(await second, false)
+
+  t.equal(await other.connect(), true)
+  t.equal(stateOf(), 'disconnected')
+  t.equal(client.getStats().successfulConnects, 0)
+  t.equal(bot.open(), 1, 'only the other one is there')
+})
+
 t.test('finds the best open connection: key and platform, else key, else platform', async (t) => {
   const come = createCalls<[APIMessageBase, ConnectionMetadata]>()
   const { url } = await startServer(t, { onMessage: come.call })
@@ -324,7 +346,7 @@ t.test('largest frames: the default takes what the library sends, a small limit 
 t.test('stopping closes with 1000, and the client can be started again', async (t) => {
   const bot = await startBotServer(t)
   const client = createClient(t, bot.url)
-  await client.start()
+  client.start()
   t.equal(client.isRunning, true)
   t.equal(client.isConnected(), false, 'starting does not dial')
   await client.connect()
