@@ -224,6 +224,65 @@ t.test('event-bot.ts answers, also what was said while it was cut off', async (t
   ])
 })
 
+const maimKeys = (chats: boolean) => ({
+  keys: [
+    { api_key: 'key-of-the-brain', account: 10001, chats },
+    { api_key: 'key-of-the-adapter', account: 10001, chats: false }
+  ]
+})
+
+t.test('echo-brain.ts', async (t) => {
+  const startBrain = (app: Running) =>
+    startExample(t, 'echo-brain.ts', { MAIM_URL: `${app.ws}/maim/ws`, MAIM_KEY: 'key-of-the-brain' })
+
+  t.test('answers a person, in a group when it is mentioned, also what was said while it was cut off', async (t) => {
+    const app = await startApp(t, { config: { maim: maimKeys(true) } })
+    const line = startBrain(app)
+    await line(/^connected$/)
+    const alice = await signInAlice(t, app)
+    say(alice, toBotOne, 'hello')
+    t.strictSame(await hear(alice, 2), [
+      [10011, 'hello'],
+      [10001, 'echo: hello']
+    ])
+    say(alice, inGroup, 'to nobody')
+    const message = [
+      { type: 'mention', data: { user_id: 10001 } },
+      { type: 'text', data: { text: ' you?' } }
+    ]
+    await app.milky('token-two', 'send_group_message', { group_id: 100001, message })
+    t.strictSame(await hear(alice, 3), [
+      [10011, 'to nobody'],
+      [10002, '@One you?'],
+      [10001, 'echo:  you?']
+    ])
+
+    const { port } = new URL(app.url)
+    await app.lactea.app.close()
+    await line(/^not connected/)
+    const again = await startApp(t, { dir: app.dir, port: Number(port), config: { maim: maimKeys(true) } })
+    const back = await signInAlice(t, again)
+    say(back, toBotOne, 'still there?')
+    t.strictSame(await hear(back, 2), [
+      [10011, 'still there?'],
+      [10001, 'echo: still there?']
+    ])
+  })
+
+  t.test('answers maim-adapter.ts, also when it comes later', async (t) => {
+    const app = await startApp(t, { config: { maim: maimKeys(false) } })
+    const env = { MAIM_URL: `${app.ws}/maim/ws`, MAIM_KEY: 'key-of-the-adapter' }
+    const adapter = startExample(t, 'maim-adapter.ts', env)
+    await adapter(/^connected$/)
+    adapter.type('hello')
+    adapter.type('are you there?')
+    const line = startBrain(app)
+    await line(/^connected$/)
+    await adapter(/^echo: hello$/)
+    await adapter(/^echo: are you there\?$/)
+  })
+})
+
 t.test('every example has less than 40 lines', async (t) => {
   for (const name of readdirSync(folder)) {
     t.ok(readFileSync(folder + name, 'utf8').split('\n').length - 1 < 40, name)
