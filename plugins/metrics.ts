@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type * as PromClient from 'prom-client'
 import type { Door } from '../src/config.ts'
@@ -64,14 +64,19 @@ function countSockets(app: FastifyInstance, metrics: Metric[]): void {
     const count = { open: 0, leave: () => void count.open-- }
     counts.set(door, count)
   }
-  app.addHook('preHandler', (request, _reply, done) => {
-    const count = request.ws && counts.get(request.routeOptions.config.doors?.[0] ?? '')
-    if (count) {
+  function take({ ws, routeOptions, raw }: FastifyRequest, _reply: unknown, done: () => void): void {
+    const count = ws && counts.get(routeOptions.config.doors?.[0] ?? '')
+    // Who has gone while the token was looked at never closes again.
+    if (count && !raw.socket.destroyed) {
       count.open++
       // One function for all: with many sockets one for each would be felt.
-      request.raw.socket.on('close', count.leave)
+      raw.socket.on('close', count.leave)
     }
     done()
+  }
+  // At routes with sockets alone: calls do not pay for it.
+  app.addHook('onRoute', (route) => {
+    if (route.config?.maxFrame !== undefined) route.preHandler = [route.preHandler ?? [], take].flat()
   })
   metrics.push({
     name: 'lactea_websockets',
