@@ -33,6 +33,7 @@ interface Entry {
   dueAt: number
 }
 
+const REPEAT_MS = [5000, 15_000, 45_000]
 /** How often it is looked whether something has to be repeated. */
 const TICK_MS = 100
 
@@ -42,13 +43,13 @@ const TICK_MS = 100
  */
 export class Outbox {
   readonly #entries = new Map<string, Entry>()
-  readonly #lines = new Set<Line>()
-  readonly #options: Required<Pick<OutboxOptions, 'repeatMs' | 'maxTriesUnheard' | 'now'>> & OutboxOptions
+  #lines: readonly Line[] = []
+  readonly #options: OutboxOptions
   #timer: NodeJS.Timeout | undefined
   #hasAcked = false
 
   constructor(options: OutboxOptions = {}) {
-    this.#options = { repeatMs: [5000, 15_000, 45_000], maxTriesUnheard: 4, now: Date.now, ...options }
+    this.#options = options
   }
 
   /** Messages that are not acknowledged. */
@@ -57,7 +58,7 @@ export class Outbox {
   }
 
   /** Connections that are open. */
-  get lines(): ReadonlySet<Line> {
+  get lines(): readonly Line[] {
     return this.#lines
   }
 
@@ -66,14 +67,14 @@ export class Outbox {
    * `onSettled` is called once. `except` does not get it. Gives the connections that have taken it.
    */
   add(msgId: string, text: string, onSettled?: (how: Settled) => void, except?: Line): Line[] {
-    const { now, repeatMs, maxCount = Infinity } = this.#options
+    const { now = Date.now, repeatMs = REPEAT_MS, maxCount = Infinity } = this.#options
     const addedAt = now()
     const dueAt = addedAt + (repeatMs[0] ?? Infinity)
     const entry: Entry = { msgId, text, addedAt, onSettled, except, tries: 1, dueAt }
     this.#entries.set(msgId, entry)
     if (this.#entries.size > maxCount) this.#dropOldest()
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
-    return [...this.#lines].filter((line) => line !== except && line.send(text))
+    return this.#lines.filter((line) => line !== except && line.send(text))
   }
 
   /** The `msgId` of what has waited longest. */
@@ -105,34 +106,36 @@ export class Outbox {
 
   /** A connection of the peer is there: it gets everything that waits. Gives back its end. */
   open(line: Line): () => void {
-    this.#lines.add(line)
+    this.#lines = [...this.#lines, line]
     for (const entry of this.#entries.values()) if (entry.except !== line) this.#send(entry, [line])
-    return () => void this.#lines.delete(line)
+    return () => {
+      this.#lines = this.#lines.filter((other) => other !== line)
+    }
   }
 
   /** Everything that waits is given up; nothing is called back any more. */
   close(): void {
     this.#entries.clear()
-    this.#lines.clear()
+    this.#lines = []
     this.#rest()
   }
 
   #send(entry: Entry, lines: readonly Line[]): void {
-    const { now, repeatMs } = this.#options
+    const { now = Date.now, repeatMs = REPEAT_MS } = this.#options
     for (const line of lines) line.send(entry.text)
     entry.dueAt = now() + (repeatMs[Math.min(entry.tries, repeatMs.length - 1)] ?? Infinity)
     entry.tries++
   }
 
   #tick(): void {
-    const { now, maxAgeMs = Infinity, maxTriesUnheard, onRepeat } = this.#options
+    const { now = Date.now, maxAgeMs = Infinity, maxTriesUnheard = 4, onRepeat } = this.#options
     // Not when the last one is settled: the next one may be on its heels.
     if (this.#entries.size === 0) return this.#rest()
     const time = now()
     for (const entry of this.#entries.values()) {
       if (time - entry.addedAt > maxAgeMs) this.#drop(entry, 'too old')
       else if (time >= entry.dueAt) {
-        const lines = [...this.#lines].filter((line) => line !== entry.except && !line.isBusy?.())
+        const lines = this.#lines.filter((line) => line !== entry.except && !line.isBusy?.())
         if (lines.length === 0) continue
         if (!this.#hasAcked && entry.tries >= maxTriesUnheard) {
           this.#drop(entry, 'never acknowledged')

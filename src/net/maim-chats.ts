@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { MessageConverter } from '../../sdk/src/converter.ts'
 import { encodeEnvelope } from '../../sdk/src/envelope.ts'
 import { APIMessageBase } from '../../sdk/src/message.ts'
-import { Outbox } from '../../sdk/src/outbox.ts'
+import { Outbox, type OutboxOptions } from '../../sdk/src/outbox.ts'
 import type { GatewayEvent } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import type { NoticeForm } from '../protocols/maim-telling.ts'
@@ -41,7 +41,7 @@ export interface ChatsOptions {
   readonly stats: DoorStats
   readonly keepTimeMs: number
   readonly keepCount: number
-  readonly repeatMs: readonly number[]
+  readonly outbox: OutboxOptions
   /** Characters of text that may be under way; a single message may be longer. */
   readonly window: number
   readonly onRest: () => void
@@ -59,7 +59,6 @@ const UNTOLD = { msgId: '', text: '' }
 
 export function createChatsOfRoad(options: ChatsOptions): ChatsOfRoad {
   const { accountId, platform, teller, store, hub, stats, window, onRest, log, now, onError } = options
-  const { keepTimeMs, repeatMs } = options
   const road = `maim:api:${accountId}:${platform}`
   const listeners = new Set<Listener>()
   let stay: { readonly outbox: Outbox; readonly stop: () => Promise<void> } | undefined
@@ -68,12 +67,7 @@ export function createChatsOfRoad(options: ChatsOptions): ChatsOfRoad {
   let isEnding = false
 
   function begin(): NonNullable<typeof stay> {
-    const outbox = new Outbox({
-      maxAgeMs: keepTimeMs,
-      repeatMs,
-      onRepeat: () => stats.repeats++,
-      onDrop: (why) => stats.dropped[why]++
-    })
+    const outbox = new Outbox(options.outbox)
     const abort = new AbortController()
     const running = ending.then(() => feed(outbox, abort.signal)).catch(onError)
     return {

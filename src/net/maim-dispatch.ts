@@ -96,7 +96,8 @@ export function createMaimDispatch(options: DispatchOptions): MaimDispatch {
     const parcel = pack(sender, received, address)
     if (max_frame !== null && Buffer.byteLength(parcel.text) > max_frame)
       return refuse(sender, `too large for the receiver, who takes ${max_frame} bytes`)
-    return post.send(address, parcel)
+    const isForSender = account === sender.accountId && platform === sender.platform
+    return post.send(address, { ...parcel, isForSender })
   }
 
   async function speak(sender: Sender, { key }: Received, speech: MessageBase): Promise<AckNote> {

@@ -74,7 +74,7 @@ const ENVELOPE_BYTES = 1024
  * confirm what has arrived.
  */
 export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> {
-  const { accountId, platform, maxFrame, frameRate, teller, hearer, stats, log, onError } = options
+  const { accountId, platform, maxFrame, frameRate, hearer, stats, log } = options
 
   async function encode(event: GatewayEvent): Promise<string | undefined> {
     const message = await tell(options, event, maxFrame)

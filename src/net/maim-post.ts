@@ -1,9 +1,10 @@
+import type { DropReason } from '../../sdk/src/outbox.ts'
 import type { AckNote } from '../../sdk/src/session.ts'
 import type { Store } from '../core/store.ts'
 import type { Hub } from './hub.ts'
 import type { BrainOf } from './maim-brains.ts'
 import { createChatsOfRoad, type ChatsOfRoad, type Listener } from './maim-chats.ts'
-import { createRoad, type Parcel, type Road, type Visit } from './maim-road.ts'
+import { Road, type Parcel, type RoadOptions, type Visit } from './maim-road.ts'
 import type { MaimStats } from './maim-stats.ts'
 
 /** Where messages go: an account and the name of a platform. */
@@ -55,11 +56,22 @@ export function createMaimPost(options: MaimPostOptions): MaimPost {
     store,
     stats,
     keepTimeMs: limits.maim_keep_time,
-    repeatMs: [limits.maim_repeat, limits.maim_repeat * 3, limits.maim_repeat * 9],
+    outbox: {
+      maxAgeMs: limits.maim_keep_time,
+      repeatMs: [limits.maim_repeat, limits.maim_repeat * 3, limits.maim_repeat * 9],
+      onRepeat: () => void stats.repeats++,
+      onDrop: (why: DropReason) => void stats.dropped[why]++
+    },
     window: limits.connection_buffer,
     log,
     now,
     onError
+  }
+  const roadOptions: RoadOptions = {
+    ...common,
+    // Now and then, since it looks at everything that is kept.
+    onKept: (count) => void (count > limits.maim_keep_count * 1.01 && tidy()),
+    onRest: (road) => void (road.isIdle && roads.get(road.name) === road && roads.delete(road.name))
   }
   let tidying: Promise<void> | undefined
   const timer = setInterval(tidy, TIDY_EVERY_MS)
@@ -84,13 +96,7 @@ export function createMaimPost(options: MaimPostOptions): MaimPost {
     const name = nameOf(accountId, platform)
     const known = roads.get(name)
     if (known) return known
-    const road = createRoad({
-      ...common,
-      name,
-      // Now and then, since it looks at everything that is kept.
-      onKept: (count) => count > limits.maim_keep_count * 1.01 && tidy(),
-      onRest: () => road.isIdle() && roads.get(name) === road && roads.delete(name)
-    })
+    const road = new Road(name, roadOptions)
     roads.set(name, road)
     return road
   }
@@ -118,7 +124,7 @@ export function createMaimPost(options: MaimPostOptions): MaimPost {
       return hears ? join(mail, chatsOf(address).enter(listener)) : mail
     },
     send: (address, parcel) => roadOf(address).send(parcel),
-    size: ({ accountId, platform }) => roads.get(nameOf(accountId, platform))?.size() ?? 0,
+    size: ({ accountId, platform }) => roads.get(nameOf(accountId, platform))?.size ?? 0,
     async close() {
       clearInterval(timer)
       await Promise.all([...chats.values()].map((one) => one.close()))

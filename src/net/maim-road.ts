@@ -1,4 +1,5 @@
-import { Outbox, type Line, type Settled } from '../../sdk/src/outbox.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Outbox, type Line, type OutboxOptions, type Settled } from '../../sdk/src/outbox.ts'
 import type { AckNote } from '../../sdk/src/session.ts'
 import type { Mail, MailStore } from '../core/mail-store.ts'
 import type { DoorStats } from './maim-stats.ts'
@@ -17,6 +18,8 @@ export interface Parcel {
   readonly text: string
   /** The connection that it came from, when it is for the others only. */
   readonly except?: Line | undefined
+  /** Its sender may hear it too, and is acknowledged before (contract 2.3). */
+  readonly isForSender?: boolean
 }
 
 /** One connection's time on a road. */
@@ -26,35 +29,18 @@ export interface Visit {
   readonly leave: (code: number) => void
 }
 
-/** Everything that peers say to one account under one platform, over its connections (contract 2.5, 9). */
-export interface Road {
-  readonly enter: (line: FlowLine) => Visit
-  /**
-   * Resolves with the note for the sender's acknowledgement when the message is in somebody's hands or on disk; rejects
-   * when it could not be written down.
-   */
-  readonly send: (parcel: Parcel) => Promise<AckNote>
-  /** Connections that are here. */
-  readonly size: () => number
-  /** Nobody is here and nothing is being written: it may be forgotten. */
-  readonly isIdle: () => boolean
-  /** Resolves when nothing is being written. */
-  readonly settled: () => Promise<void>
-}
-
+/** The same for all roads. */
 export interface RoadOptions {
-  readonly name: string
   readonly store: Pick<MailStore, 'keepMail' | 'readMail' | 'dropMail'>
   readonly stats: DoorStats
   readonly keepTimeMs: number
-  /** See `Outbox`. */
-  readonly repeatMs: readonly number[]
+  readonly outbox: OutboxOptions
   /** Characters of text that may be under way; a single message may be longer. */
   readonly window: number
   /** Called with how many wait on disk, whenever one was written down. */
   readonly onKept: (count: number) => void
   /** Called when the road may have become idle. */
-  readonly onRest: () => void
+  readonly onRest: (road: Road) => void
   readonly log: { readonly warn: (fields: object, words: string) => void }
   /** Unix seconds. */
   readonly now: () => number
@@ -75,85 +61,112 @@ const PAGE = 64
 const SHORT_PAGE = 4
 const LONG_MAIL = 64 * 1024
 
-export function createRoad(options: RoadOptions): Road {
-  const { name, store, stats, onKept, onRest, now, onError } = options
+/**
+ * Everything that peers say to one account under one platform, over its connections (contract 2.5, 9). Nearly all roads are
+ * idle, and there may be thousands: these are classes, since closures of each would weigh more than all the rest.
+ */
+export class Road {
+  readonly #options: RoadOptions
+  readonly name: string
   /** Messages that are being written down. */
-  let keeping = 0
+  #keeping = 0
   /** Those that are acknowledged, and on disk for a moment more. */
-  const leaving = new Set<string>()
-  let onQuiet = (): void => {}
-  let stay: Stay | undefined
+  #leaving: Set<string> | undefined
+  #onQuiet: (() => void) | undefined
+  #stay: Stay | undefined
 
-  const disk: Disk = {
-    async keep({ msgId, text }) {
-      keeping++
-      try {
-        const count = await store.keepMail({ road: name, msgId, text, createdAt: now() })
-        stats.kept++
-        onKept(count)
-        return count
-      } finally {
-        keeping--
-        stay?.wake()
-        rest()
-      }
-    },
-    drop(msgId) {
-      leaving.add(msgId)
-      void store
-        .dropMail(name, [msgId])
-        // It is delivered once more, under the same id.
-        .catch(onError)
-        .finally(() => {
-          leaving.delete(msgId)
-          rest()
-        })
-    },
-    read: (afterId, limit) => store.readMail(name, afterId, limit),
-    isLeaving: (msgId) => leaving.has(msgId),
-    isQuiet: () => keeping === 0
+  constructor(name: string, options: RoadOptions) {
+    this.name = name
+    this.#options = options
   }
 
-  const isQuiet = (): boolean => keeping === 0 && leaving.size === 0
-
-  function rest(): void {
-    if (isQuiet()) onQuiet()
-    onRest()
+  /** Connections that are here. */
+  get size(): number {
+    return this.#stay?.size ?? 0
   }
 
-  return {
-    enter(line) {
-      const present = (stay ??= createStay(options, disk))
-      const leave = present.enter(line)
-      return {
-        outbox: present.outbox,
-        leave(code) {
-          if (!leave(code)) return
-          stay = undefined
-          onRest()
-        }
+  /** Nobody is here and nothing is being written: it may be forgotten. */
+  get isIdle(): boolean {
+    return !this.#stay && this.#isAtRest
+  }
+
+  get #isAtRest(): boolean {
+    return this.isQuiet && !this.#leaving?.size
+  }
+
+  enter(line: FlowLine): Visit {
+    const present = (this.#stay ??= new Stay(this, this.#options))
+    present.enter(line)
+    return {
+      outbox: present.outbox,
+      leave: (code) => {
+        if (!present.leave(line, code)) return
+        if (this.#stay === present) this.#stay = undefined
+        this.#options.onRest(this)
       }
-    },
-    async send(parcel) {
-      return stay ? stay.send(parcel) : { queued: await disk.keep(parcel) }
-    },
-    size: () => stay?.size() ?? 0,
-    isIdle: () => !stay && isQuiet(),
-    async settled() {
-      if (!isQuiet()) await new Promise<void>((resolve) => (onQuiet = resolve))
     }
   }
-}
 
-/** What is written down on a road. */
-interface Disk {
-  /** Gives how many wait now. */
-  readonly keep: (parcel: Parcel) => Promise<number>
-  readonly drop: (msgId: string) => void
-  readonly read: (afterId: number, limit: number) => Promise<Mail[]>
-  readonly isLeaving: (msgId: string) => boolean
+  /**
+   * Resolves with the note for the sender's acknowledgement when the message is in somebody's hands or on disk; rejects
+   * when it could not be written down.
+   */
+  async send(parcel: Parcel): Promise<AckNote> {
+    return this.#stay ? this.#stay.send(parcel) : { queued: await this.keep(parcel) }
+  }
+
+  /** Resolves when nothing is being written. */
+  async settled(): Promise<void> {
+    if (!this.#isAtRest) await new Promise<void>((resolve) => (this.#onQuiet = resolve))
+  }
+
+  /** Writes a message down. Gives how many wait now. */
+  async keep({ msgId, text }: Parcel): Promise<number> {
+    const { store, stats, onKept, now } = this.#options
+    this.#keeping++
+    try {
+      const count = await store.keepMail({ road: this.name, msgId, text, createdAt: now() })
+      stats.kept++
+      onKept(count)
+      return count
+    } finally {
+      this.#keeping--
+      this.#stay?.wake()
+      this.#rest()
+    }
+  }
+
+  drop(msgId: string): void {
+    const { store, onError } = this.#options
+    this.#leaving ??= new Set()
+    this.#leaving.add(msgId)
+    void store
+      .dropMail(this.name, [msgId])
+      // It is delivered once more, under the same id.
+      .catch(onError)
+      .finally(() => {
+        this.#leaving?.delete(msgId)
+        this.#rest()
+      })
+  }
+
+  read(afterId: number, limit: number): Promise<Mail[]> {
+    return this.#options.store.readMail(this.name, afterId, limit)
+  }
+
+  isLeaving(msgId: string): boolean {
+    return this.#leaving?.has(msgId) ?? false
+  }
+
   /** Nothing is being written down. */
-  readonly isQuiet: () => boolean
+  get isQuiet(): boolean {
+    return this.#keeping === 0
+  }
+
+  #rest(): void {
+    if (this.#isAtRest) this.#onQuiet?.()
+    this.#options.onRest(this)
+  }
 }
 
 interface UnderWay extends Parcel {
@@ -167,203 +180,208 @@ interface UnderWay extends Parcel {
 }
 
 /** From the first connection on a road to the end of its last one. */
-interface Stay {
-  readonly outbox: Pick<Outbox, 'open' | 'acked'>
-  readonly size: () => number
-  /** Gives back how to leave, which says whether that was the last one. */
-  readonly enter: (line: FlowLine) => (code: number) => boolean
-  readonly send: (parcel: Parcel) => Promise<AckNote>
-  /** Something has changed for who waits. */
-  readonly wake: () => void
-}
-
-function createStay(options: RoadOptions, disk: Disk): Stay {
-  const { name, stats, keepTimeMs, repeatMs, window, log, now, onError } = options
-  const outbox = new Outbox({
-    maxAgeMs: keepTimeMs,
-    repeatMs,
-    onRepeat: () => stats.repeats++,
-    onDrop: (why) => stats.dropped[why]++
-  })
-  const lines = new Set<FlowLine>()
-  const underWay = new Map<string, UnderWay>()
-  let characters = 0
+class Stay {
+  readonly outbox: Outbox
+  readonly #road: Road
+  readonly #options: RoadOptions
+  #lines: readonly FlowLine[] = []
+  readonly #underWay = new Map<string, UnderWay>()
+  #characters = 0
   /** Everything that was on disk is under way: what comes now can go straight on. */
-  let isLive = false
-  let isReading = false
-  let isOver = false
+  #isLive = false
+  #isReading = false
+  #isOver = false
   /** How far the disk was read. */
-  let position = 0
-  let timer: NodeJS.Timeout | undefined
-  let onChange = (): void => {}
+  #position = 0
+  #timer: NodeJS.Timeout | undefined
+  #onChange: (() => void) | undefined
 
-  const isFull = (messages: number): boolean => underWay.size >= messages || characters >= window
-  const isKnown = (msgId: string): boolean => underWay.has(msgId) || disk.isLeaving(msgId)
+  constructor(road: Road, options: RoadOptions) {
+    this.#road = road
+    this.#options = options
+    this.outbox = new Outbox(options.outbox)
+  }
 
-  function hand(parcel: Parcel, isKept: boolean): UnderWay {
+  get size(): number {
+    return this.#lines.length
+  }
+
+  enter(line: FlowLine): void {
+    this.#lines = [...this.#lines, line]
+    if (!this.#isLive) this.#startReading()
+  }
+
+  /** Gives whether that was the last one. */
+  leave(line: FlowLine, code: number): boolean {
+    this.#lines = this.#lines.filter((other) => other !== line)
+    if (code === TOO_BIG) this.#giveUpLargest()
+    if (this.#lines.length > 0 || this.#isOver) return false
+    this.#end()
+    return true
+  }
+
+  async send(parcel: Parcel): Promise<AckNote> {
+    const known = this.#underWay.get(parcel.msgId)
+    if (known) return known.handled
+    if (!parcel.isForSender && this.#isLive && !this.#isFull(MAX_LIVE) && !this.#lines.some((line) => line.isBusy()))
+      return this.#hand(parcel, false).handled
+    // Behind all that is under way and on disk; from there it is fetched when there is room.
+    for (const entry of this.#underWay.values()) this.#keep(entry)
+    const kept = this.#road.keep(parcel)
+    this.#startReading()
+    await kept
+    return undefined
+  }
+
+  /** Something has changed for who waits. */
+  wake(): void {
+    this.#onChange?.()
+  }
+
+  #isFull(messages: number): boolean {
+    return this.#underWay.size >= messages || this.#characters >= this.#options.window
+  }
+
+  #isKnown(msgId: string): boolean {
+    return this.#underWay.has(msgId) || this.#road.isLeaving(msgId)
+  }
+
+  #hand(parcel: Parcel, isKept: boolean): UnderWay {
     const { promise: handled, resolve, reject } = Promise.withResolvers<AckNote>()
-    const entry: UnderWay = { ...parcel, addedAt: performance.now(), isKept, handled, resolve, reject }
-    underWay.set(parcel.msgId, entry)
-    characters += parcel.text.length
-    stats.sent += outbox.add(parcel.msgId, parcel.text, (how) => settle(entry, how), parcel.except).length
+    const { msgId, text, except } = parcel
+    const entry: UnderWay = { msgId, text, except, addedAt: performance.now(), isKept, handled, resolve, reject }
+    this.#underWay.set(msgId, entry)
+    this.#characters += text.length
+    this.#options.stats.sent += this.outbox.add(msgId, text, (how) => this.#settle(entry, how), except).length
     if (isKept) resolve(undefined)
-    else timer ??= setTimeout(keepLate, GRACE_MS)
+    else this.#timer ??= setTimeout(() => this.#keepLate(), GRACE_MS)
     return entry
   }
 
-  function settle(entry: UnderWay, how: Settled, note?: AckNote): void {
-    if (!remove(entry)) return
+  #settle(entry: UnderWay, how: Settled, note?: AckNote): void {
+    if (!this.#remove(entry)) return
     if (entry.isKept) {
-      disk.drop(entry.msgId)
-      if (how === 'acked') stats.keptDelivered++
+      this.#road.drop(entry.msgId)
+      if (how === 'acked') this.#options.stats.keptDelivered++
     }
     entry.resolve(note)
   }
 
-  function remove(entry: UnderWay): boolean {
-    if (underWay.get(entry.msgId) !== entry) return false
-    underWay.delete(entry.msgId)
-    characters -= entry.text.length
-    onChange()
+  #remove(entry: UnderWay): boolean {
+    if (this.#underWay.get(entry.msgId) !== entry) return false
+    this.#underWay.delete(entry.msgId)
+    this.#characters -= entry.text.length
+    this.wake()
     return true
   }
 
   /** Nobody has acknowledged these for a while: the sender need not wait for it. */
-  function keepLate(): void {
-    timer = undefined
-    for (const entry of underWay.values()) {
+  #keepLate(): void {
+    this.#timer = undefined
+    for (const entry of this.#underWay.values()) {
       const left = entry.addedAt + GRACE_MS - performance.now()
       if (!entry.isKept && left > 1) {
-        timer = setTimeout(keepLate, left)
+        this.#timer = setTimeout(() => this.#keepLate(), left)
         return
       }
-      keep(entry)
+      this.#keep(entry)
     }
   }
 
-  function keep(entry: UnderWay): void {
+  #keep(entry: UnderWay): void {
     if (entry.isKept) return
     entry.isKept = true
-    disk.keep(entry).then(
-      (queued) => entry.resolve(isOver ? { queued } : undefined),
+    this.#road.keep(entry).then(
+      (queued) => entry.resolve(this.#isOver ? { queued } : undefined),
       (err: unknown) => {
         // The sender hears nothing and sends it again.
-        remove(entry)
+        this.#remove(entry)
         entry.reject(err)
       }
     )
   }
 
+  #change(): Promise<void> {
+    return new Promise((resolve) => (this.#onChange = resolve))
+  }
+
   /** Resolves when more can be sent without holding too much of it in memory. */
-  async function room(): Promise<void> {
-    while (!isOver && isFull(MAX_FROM_DISK)) await new Promise<void>((resolve) => (onChange = resolve))
-    await drained(lines)
+  async #room(): Promise<void> {
+    while (!this.#isOver && this.#isFull(MAX_FROM_DISK)) await this.#change()
+    await drained(this.#lines)
   }
 
   /** What is on disk goes on its way, in order, until there is no more. */
-  async function read(): Promise<void> {
+  async #read(): Promise<void> {
     let limit = PAGE
-    while (!isOver) {
-      const page = await disk.read(position, limit)
-      if (isOver) return
+    while (!this.#isOver) {
+      const page = await this.#road.read(this.#position, limit)
+      if (this.#isOver) return
       if (page.length === 0) {
         // Both in one turn: nobody comes in between, or its message would lie there unread.
-        if (disk.isQuiet()) {
-          isLive = true
-          isReading = false
+        if (this.#road.isQuiet) {
+          this.#isLive = true
+          this.#isReading = false
           return
         }
-        await new Promise<void>((resolve) => (onChange = resolve))
+        await this.#change()
         continue
       }
+      // Whoever heard that it is written down hears that first.
+      await nextTurn()
       for (const mail of page) {
-        position = mail.id
-        await handKept(mail)
-        if (isOver) return
+        this.#position = mail.id
+        await this.#handKept(mail)
+        if (this.#isOver) return
       }
       const length = page.reduce((sum, { text }) => sum + text.length, 0)
       limit = length / page.length > LONG_MAIL ? SHORT_PAGE : PAGE
     }
   }
 
-  async function handKept({ msgId, text, createdAt }: Mail): Promise<void> {
-    if (isKnown(msgId)) return
+  async #handKept({ msgId, text, createdAt }: Mail): Promise<void> {
+    const { keepTimeMs, stats, now } = this.#options
+    if (this.#isKnown(msgId)) return
     if (createdAt < now() - keepTimeMs / 1000) {
       stats.dropped['too old']++
-      disk.drop(msgId)
+      this.#road.drop(msgId)
       return
     }
-    await room()
-    if (!isOver && !isKnown(msgId)) hand({ msgId, text }, true)
+    await this.#room()
+    if (!this.#isOver && !this.#isKnown(msgId)) this.#hand({ msgId, text }, true)
   }
 
-  function startReading(): void {
-    if (isReading) return
-    isLive = false
-    isReading = true
-    read().catch((err: unknown) => {
+  #startReading(): void {
+    if (this.#isReading) return
+    this.#isLive = false
+    this.#isReading = true
+    this.#read().catch((err: unknown) => {
       // The next message, or the next connection, tries again; meanwhile all are written down.
-      isReading = false
-      onError(err)
+      this.#isReading = false
+      this.#options.onError(err)
     })
   }
 
   /** The connection ended over a message that its peer does not take; sent again, it would end the next one too. */
-  function giveUpLargest(): void {
-    const entry = underWay.get(outbox.largest ?? '')
+  #giveUpLargest(): void {
+    const { stats, log } = this.#options
+    const entry = this.#underWay.get(this.outbox.largest ?? '')
     if (!entry) return
     stats.dropped['too large']++
-    log.warn(
-      { road: name, message: entry.msgId, characters: entry.text.length },
-      'too large for the receiver, given up'
-    )
-    settle(entry, 'dropped', { undeliverable: 'too large for the receiver' })
-    outbox.drop(entry.msgId)
+    const { msgId: message, text } = entry
+    log.warn({ road: this.#road.name, message, characters: text.length }, 'too large for the receiver, given up')
+    this.#settle(entry, 'dropped', { undeliverable: 'too large for the receiver' })
+    this.outbox.drop(message)
   }
 
   /** Nobody is left: what is under way is written down, in its order. */
-  function end(): void {
-    isOver = true
-    clearTimeout(timer)
-    outbox.close()
-    for (const entry of underWay.values()) keep(entry)
-    onChange()
+  #end(): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    this.outbox.close()
+    for (const entry of this.#underWay.values()) this.#keep(entry)
+    this.wake()
   }
-
-  return {
-    outbox,
-    size: () => lines.size,
-    wake: () => onChange(),
-
-    enter(line) {
-      lines.add(line)
-      if (!isLive) startReading()
-      return (code) => {
-        lines.delete(line)
-        if (code === TOO_BIG) giveUpLargest()
-        if (lines.size > 0) return false
-        end()
-        return true
-      }
-    },
-
-    async send(parcel) {
-      const known = underWay.get(parcel.msgId)
-      if (known) return known.handled
-      if (isLive && !isFull(MAX_LIVE) && !isAnyBusy(lines)) return hand(parcel, false).handled
-      // Behind all that is under way and on disk; from there it is fetched when there is room.
-      for (const entry of underWay.values()) keep(entry)
-      const kept = disk.keep(parcel)
-      startReading()
-      await kept
-      return undefined
-    }
-  }
-}
-
-function isAnyBusy(lines: Iterable<FlowLine>): boolean {
-  for (const line of lines) if (line.isBusy()) return true
-  return false
 }
 
 /** Resolves when all have taken most of what they were sent; who takes nothing is not waited for for long. */

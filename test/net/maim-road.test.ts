@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { createRoad, type FlowLine, type Road, type RoadOptions } from '../../src/net/maim-road.ts'
+import { Road, type FlowLine, type RoadOptions } from '../../src/net/maim-road.ts'
 import { createSeenShelf } from '../../src/net/maim-shelf.ts'
 import { createMaimStats, type DoorStats } from '../../src/net/maim-stats.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
@@ -20,12 +20,16 @@ async function startRoad(t: Test, more: Partial<RoadOptions> = {}): Promise<Benc
   t.teardown(() => store.close())
   const { api: stats } = createMaimStats()
   const errors: unknown[] = []
-  const road = createRoad({
-    name: 'api 1 qq',
+  const road = new Road('api 1 qq', {
     store,
     stats,
     keepTimeMs: 3_600_000,
-    repeatMs: [60_000],
+    outbox: {
+      maxAgeMs: 3_600_000,
+      repeatMs: [60_000],
+      onRepeat: () => void stats.repeats++,
+      onDrop: (why) => void stats.dropped[why]++
+    },
     window: 1_000_000,
     onKept() {},
     onRest() {},
@@ -144,7 +148,7 @@ t.test('who is busy is sent no more than fits; the rest waits on disk, and comes
   await waitFor(async () => (await store.readMail('api 1 qq', 0, 1)).length === 0)
   await road.settled()
   visit.leave()
-  t.ok(road.isIdle())
+  t.ok(road.isIdle)
 })
 
 t.test('one that ends over a large message loses that one, and its sender learns it', async (t) => {
