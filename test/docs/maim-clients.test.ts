@@ -66,10 +66,10 @@ async function hearBot(alice: TestSocket): Promise<string> {
 }
 
 /** The program answers, in groups only when it is mentioned, and goes on after a restart of the gateway. */
-async function tryEchoBrain(t: Test, command: string, name: string, heading: string): Promise<void> {
+async function tryEchoBrain(t: Test, command: string, name: string, heading: string, prefix = ''): Promise<void> {
   const dir = makeDirectory(t)
   const before = await start(t, dir)
-  const program = run(t, command, name, exampleBelow(heading, before))
+  const program = run(t, command, name, prefix + exampleBelow(heading, before))
   const alice = await signIn(t, before)
   // What was said before it was there is not told, so it has to be there.
   await waitFor(() => before.lactea.gateway.devices.has(10001))
@@ -92,6 +92,10 @@ async function tryEchoBrain(t: Test, command: string, name: string, heading: str
 }
 
 t.test('the brain in JavaScript', (t) => tryEchoBrain(t, process.execPath, 'client.mjs', 'JavaScript'))
+
+t.test('the brain in JavaScript where there is no Node, as in a browser', (t) =>
+  tryEchoBrain(t, process.execPath, 'client.mjs', 'JavaScript', 'delete globalThis.process\n')
+)
 
 t.test('the brain in Python', { skip: noPython }, (t) => tryEchoBrain(t, String(python), 'client.py', 'Python'))
 
