@@ -22,7 +22,7 @@ const namesIn = (cells: readonly string[]): string[] => cells.flatMap((cell) => 
 
 t.test('every configuration on the page can be used', async (t) => {
   const blocks = blocksOf(page).filter(({ language, text }) => language === 'yaml' && !text.startsWith('services:'))
-  t.equal(blocks.length, 3)
+  t.equal(blocks.length, 4)
   for (const { text } of blocks) {
     const file = join(makeDirectory(t), 'lactea.yaml')
     writeFileSync(file, text)
