@@ -17,7 +17,7 @@ import { FrameBudget } from '../src/net/frame-budget.ts'
 import { startHeartbeat } from '../src/net/heartbeat.ts'
 import type { BrainOf } from '../src/net/maim-brains.ts'
 import type { Listener } from '../src/net/maim-chats.ts'
-import { createMaimDispatch, MAX_PLATFORM, type MaimKey, type Sender } from '../src/net/maim-dispatch.ts'
+import { createMaimDispatch, MAX_PLATFORM, saltOf, type MaimKey, type Sender } from '../src/net/maim-dispatch.ts'
 import { countIn } from '../src/net/maim-link.ts'
 import { createMaimPost } from '../src/net/maim-post.ts'
 import { createSeenShelf } from '../src/net/maim-shelf.ts'
@@ -165,7 +165,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
       isBusy: () => connection.queuedBytes() > limits.connection_buffer / 2,
       drained: connection.drained
     }
-    const seat: Seat = { accountId, platform, uuid, key, line, connection }
+    const seat: Seat = { accountId, platform, uuid, key, line, connection, salt: saltOf(accountId, platform, uuid) }
     const visit = post.enter({ accountId, platform }, line, key.chats)
     const { seen, giveBack } = shelf.take(`${accountId} ${platform} ${uuid}`)
     const deviceId = createId()
@@ -182,6 +182,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
       seen,
       count,
       onMessage: (received) => reading.take(received),
+      onPending: (pending) => reading.onPending(pending),
       onError: (err) => log.warn({ err, account: accountId, platform }, 'a maim message could not be taken')
     })
     reading.start(session)
@@ -231,12 +232,6 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
     let isFinishing = false
     let onIdle = (): void => {}
 
-    function done(): void {
-      if (pending-- === MAX_PENDING) budget.release()
-      // In a turn of its own: the acknowledgement goes out first.
-      if (pending === 0) setImmediate(() => onIdle())
-    }
-
     return {
       take(received: Received): AckNote | Promise<AckNote> {
         const { envelope } = received
@@ -247,10 +242,13 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
           connection.close(stranger.close)
           return undefined
         }
-        const note = dispatch(seat, received)
-        if (!(note instanceof Promise)) return note
-        if (++pending === MAX_PENDING) budget.hold()
-        return note.finally(done)
+        return dispatch(seat, received)
+      },
+      onPending(count: number) {
+        if (count === MAX_PENDING) budget.hold()
+        else if (count === MAX_PENDING - 1 && pending === MAX_PENDING) budget.release()
+        pending = count
+        if (count === 0) onIdle()
       },
       start(session: ApiSession) {
         socket.on('message', (data, isBinary) => {

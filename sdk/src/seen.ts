@@ -26,8 +26,9 @@ export class Seen {
     this.#since = now()
   }
 
+  /** Names a message by what it says: 40 hexadecimal digits. */
   static keyOf(msgId: unknown, content: string): string {
-    return hash('sha1', `${JSON.stringify(msgId)}\n${content}`, 'base64')
+    return hash('sha1', `${JSON.stringify(msgId)}\n${content}`, 'hex')
   }
 
   find(key: string): Known | undefined {

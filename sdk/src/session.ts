@@ -1,6 +1,6 @@
 import { ackedId, encodeAck, readEnvelope, sliceMember, wantsAck, type Envelope } from './envelope.ts'
 import type { Line, Outbox } from './outbox.ts'
-import { Seen } from './seen.ts'
+import { Seen, type Known } from './seen.ts'
 
 /** What a message turned out to be, with what was written as its payload. */
 export interface Received {
@@ -31,6 +31,8 @@ export interface SessionOptions {
   readonly onMessage: (received: Received) => AckNote | Promise<AckNote>
   /** A message was not taken, because `onMessage` failed. */
   readonly onError: (err: unknown) => void
+  /** Called with how many messages are being worked on, whenever that has changed. */
+  readonly onPending?: (count: number) => void
   readonly count?: (what: SessionCount) => void
   readonly now?: () => number
 }
@@ -87,24 +89,42 @@ export class ApiSession {
   #work(received: Received): void {
     const { key } = received
     const known = key === undefined ? undefined : this.#seen.add(key)
-    const done = (note: AckNote): void => {
-      if (!known) return
-      known.isDone = true
-      known.note = note
-      this.#ack(received.envelope.msg_id, note)
-    }
-    const failed = (err: unknown): void => {
-      if (key !== undefined) this.#seen.forget(key)
-      this.#options.onError(err)
-    }
+    let result: AckNote | Promise<AckNote>
     try {
-      const result = this.#options.onMessage(received)
-      if (!(result instanceof Promise)) return done(result)
-      this.#pending++
-      void result.then(done, failed).finally(() => void this.#pending--)
+      result = this.#options.onMessage(received)
     } catch (err) {
-      failed(err)
+      return this.#failed(key, err)
     }
+    if (!(result instanceof Promise)) return this.#done(received, known, result)
+    this.#pend(1)
+    // One more promise in the chain would be one more for each message.
+    void result.then(
+      (note) => {
+        this.#done(received, known, note)
+        this.#pend(-1)
+      },
+      (err: unknown) => {
+        this.#failed(key, err)
+        this.#pend(-1)
+      }
+    )
+  }
+
+  #pend(change: number): void {
+    this.#pending += change
+    this.#options.onPending?.(this.#pending)
+  }
+
+  #done({ envelope }: Received, known: Known | undefined, note: AckNote): void {
+    if (!known) return
+    known.isDone = true
+    known.note = note
+    this.#ack(envelope.msg_id, note)
+  }
+
+  #failed(key: string | undefined, err: unknown): void {
+    if (key !== undefined) this.#seen.forget(key)
+    this.#options.onError(err)
   }
 
   #ack(msgId: unknown, note: AckNote): void {

@@ -27,6 +27,8 @@ export interface Sender extends Address {
   /** The `x-uuid` of the connection. */
   readonly uuid: string
   readonly line: Line
+  /** See `saltOf`. */
+  readonly salt: number
 }
 
 export interface DispatchOptions {
@@ -173,9 +175,14 @@ const metaOf = (sender_user: string, { accountId, platform }: Address): object =
  * Ids of different senders collide (contract 0.5), so receivers are given one of ours, in the form of the library. It is
  * made of what the sender sent and nothing else: sent again after a restart, the message has the same.
  */
-function nameOf(prefix: string, { accountId, platform, uuid }: Sender, key: string, { meta }: Envelope): string {
-  const digest = hash('sha1', `${accountId}\n${platform}\n${uuid}\n${key}`, 'hex')
+function nameOf(prefix: string, { salt }: Sender, key: string, { meta }: Envelope): string {
+  const digits = ((Number.parseInt(key.slice(0, 12), 16) + salt) % 2 ** 48).toString(16).padStart(12, '0')
   const time = isObject(meta) ? Number(meta['timestamp']) : Number.NaN
-  const seconds = time > 1e9 && time < 1e11 ? Math.floor(time) : Number.parseInt(digest.slice(12, 20), 16)
-  return `${prefix}_${digest.slice(0, 12)}_${seconds}`
+  const seconds = time > 1e9 && time < 1e11 ? Math.floor(time) : Number.parseInt(key.slice(12, 20), 16)
+  return `${prefix}_${digits}_${seconds}`
+}
+
+/** What makes the same words of two senders two messages: 48 bits that belong to one of them, now and always. */
+export function saltOf(accountId: number, platform: string, uuid: string): number {
+  return Number.parseInt(hash('sha1', `${accountId}\n${platform}\n${uuid}`, 'hex').slice(0, 12), 16)
 }

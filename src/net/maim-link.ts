@@ -203,7 +203,6 @@ export async function createApiLink(options: ApiLinkOptions): Promise<MaimLink> 
   function open(socket: WebSocket, connection: Connection): (code: number) => void {
     const budget = new FrameBudget(socket, frameRate)
     const acksBefore = stats.acksIn
-    let pending = 0
     options.heartbeat.watch(socket)
     const session = new ApiSession({
       side: 'client',
@@ -211,11 +210,10 @@ export async function createApiLink(options: ApiLinkOptions): Promise<MaimLink> 
       outbox,
       seen,
       count,
-      onMessage(received) {
-        if (++pending === MAX_PENDING) budget.hold()
-        return onMessage(received).finally(() => {
-          if (pending-- === MAX_PENDING) budget.release()
-        })
+      onMessage,
+      onPending(pending) {
+        if (pending === MAX_PENDING) budget.hold()
+        else if (pending === MAX_PENDING - 1) budget.release()
       },
       onError: (err) => log.warn({ err }, 'a message of the other side could not be carried out'),
       line: {

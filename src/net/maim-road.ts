@@ -111,8 +111,8 @@ export class Road {
    * Resolves with the note for the sender's acknowledgement when the message is in somebody's hands or on disk; rejects
    * when it could not be written down.
    */
-  async send(parcel: Parcel): Promise<AckNote> {
-    return this.#stay ? this.#stay.send(parcel) : { queued: await this.keep(parcel) }
+  send(parcel: Parcel): Promise<AckNote> {
+    return this.#stay ? this.#stay.send(parcel) : this.keep(parcel).then((queued) => ({ queued }))
   }
 
   /** Resolves when nothing is being written. */
@@ -220,17 +220,20 @@ class Stay {
     return true
   }
 
-  async send(parcel: Parcel): Promise<AckNote> {
+  send(parcel: Parcel): Promise<AckNote> {
     const known = this.#underWay.get(parcel.msgId)
     if (known) return known.handled
     if (!parcel.isForSender && this.#isLive && !this.#isFull(MAX_LIVE) && !this.#lines.some((line) => line.isBusy()))
       return this.#hand(parcel, false).handled
-    // Behind all that is under way and on disk; from there it is fetched when there is room.
+    return this.#queue(parcel)
+  }
+
+  /** Behind all that is under way and on disk; from there it is fetched when there is room. */
+  async #queue(parcel: Parcel): Promise<undefined> {
     for (const entry of this.#underWay.values()) this.#keep(entry)
     const kept = this.#road.keep(parcel)
     this.#startReading()
     await kept
-    return undefined
   }
 
   /** Something has changed for who waits. */
