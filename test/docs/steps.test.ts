@@ -1,6 +1,6 @@
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { get } from 'node:https'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -75,7 +75,8 @@ t.test('CONTRIBUTING.md: add an action', async (t) => {
   })
 
   t.test('makes it callable over HTTP and WebSocket', async (t) => {
-    const copy = t.testdir()
+    const copy = makeDirectory(t)
+    symlinkSync(`${root}node_modules`, `${copy}/node_modules`)
     for (const name of ['package.json', 'src', 'sdk', 'routes', 'plugins'])
       cpSync(root + name, `${copy}/${name}`, { recursive: true })
     change(`${copy}/src/actions/system.ts`, (text) => `${text}${action}`)
