@@ -1,54 +1,80 @@
 import { hash } from 'node:crypto'
 
-/** What became of a message that came before: `undefined` while it is still being worked on. */
+/** What became of a message that came before; without a note when `isDone` is false: it is still being worked on. */
 export interface Known {
-  note: object | undefined
-  isDone: boolean
+  readonly isDone: boolean
+  readonly note: object | undefined
 }
 
+const PENDING: Known = { isDone: false, note: undefined }
+const DONE: Known = { isDone: true, note: undefined }
+
 /** How many messages of one peer are remembered at least, and for how long at least (contract 9: 10 minutes). */
-const GENERATION = 8192
+const GENERATION = 4096
 const GENERATION_MS = 600_000
 
 /**
  * The messages that one peer has sent lately, over its connections. A message is known by its id and its content together:
- * ids alone collide (contract 0.5).
+ * ids alone collide (contract 0.5). Nearly all of them are done and have no note, so no object is kept for them.
  */
 export class Seen {
-  /** Absent while there is nothing: most peers that are there say nothing. */
-  #young: Map<string, Known> | undefined
-  #old: Map<string, Known> | undefined
-  #since: number
   readonly #now: () => number
+  #since: number
+  // Each is absent while there is nothing: most peers that are there say nothing.
+  #pending: Set<string> | undefined
+  #young: Set<string> | undefined
+  #old: Set<string> | undefined
+  #youngNotes: Map<string, object> | undefined
+  #oldNotes: Map<string, object> | undefined
 
   constructor(now: () => number = Date.now) {
     this.#now = now
     this.#since = now()
   }
 
-  /** Names a message by what it says: 40 hexadecimal digits. */
+  /** Names a message by what it says: 20 bytes, as text of as many characters (`binary`, which is latin1). */
   static keyOf(msgId: unknown, content: string): string {
-    return hash('sha1', `${JSON.stringify(msgId)}\n${content}`, 'hex')
+    return hash('sha1', `${JSON.stringify(msgId)}\n${content}`, 'binary')
   }
 
   find(key: string): Known | undefined {
-    return this.#young?.get(key) ?? this.#old?.get(key)
+    if (this.#young?.has(key) || this.#old?.has(key)) return DONE
+    if (this.#pending?.has(key)) return PENDING
+    const note = this.#youngNotes?.get(key) ?? this.#oldNotes?.get(key)
+    return note && { isDone: true, note }
   }
 
-  add(key: string): Known {
-    if (this.#young && (this.#young.size >= GENERATION || this.#now() - this.#since > GENERATION_MS)) {
-      this.#old = this.#young
-      this.#young = undefined
-      this.#since = this.#now()
+  /** The message is being worked on. */
+  add(key: string): void {
+    this.#pending ??= new Set()
+    this.#pending.add(key)
+  }
+
+  /** It is done; `note` is what its acknowledgement says beside that. */
+  done(key: string, note: object | undefined): void {
+    this.#pending?.delete(key)
+    this.#rotate()
+    if (note) {
+      this.#youngNotes ??= new Map()
+      this.#youngNotes.set(key, note)
+      return
     }
-    this.#young ??= new Map()
-    const known: Known = { note: undefined, isDone: false }
-    this.#young.set(key, known)
-    return known
+    this.#young ??= new Set()
+    this.#young.add(key)
   }
 
   forget(key: string): void {
-    this.#young?.delete(key)
-    this.#old?.delete(key)
+    this.#pending?.delete(key)
+    for (const keys of [this.#young, this.#old, this.#youngNotes, this.#oldNotes]) keys?.delete(key)
+  }
+
+  #rotate(): void {
+    const size = (this.#young?.size ?? 0) + (this.#youngNotes?.size ?? 0)
+    if (size === 0 || (size < GENERATION && this.#now() - this.#since <= GENERATION_MS)) return
+    this.#old = this.#young
+    this.#oldNotes = this.#youngNotes
+    this.#young = undefined
+    this.#youngNotes = undefined
+    this.#since = this.#now()
   }
 }

@@ -1,6 +1,6 @@
 import { ackedId, encodeAck, readEnvelope, sliceMember, wantsAck, type Envelope } from './envelope.ts'
 import type { Line, Outbox } from './outbox.ts'
-import { Seen, type Known } from './seen.ts'
+import { Seen } from './seen.ts'
 
 /** What a message turned out to be, with what was written as its payload. */
 export interface Received {
@@ -88,19 +88,19 @@ export class ApiSession {
 
   #work(received: Received): void {
     const { key } = received
-    const known = key === undefined ? undefined : this.#seen.add(key)
+    if (key !== undefined) this.#seen.add(key)
     let result: AckNote | Promise<AckNote>
     try {
       result = this.#options.onMessage(received)
     } catch (err) {
       return this.#failed(key, err)
     }
-    if (!(result instanceof Promise)) return this.#done(received, known, result)
+    if (!(result instanceof Promise)) return this.#done(received, result)
     this.#pend(1)
     // One more promise in the chain would be one more for each message.
     void result.then(
       (note) => {
-        this.#done(received, known, note)
+        this.#done(received, note)
         this.#pend(-1)
       },
       (err: unknown) => {
@@ -115,10 +115,9 @@ export class ApiSession {
     this.#options.onPending?.(this.#pending)
   }
 
-  #done({ envelope }: Received, known: Known | undefined, note: AckNote): void {
-    if (!known) return
-    known.isDone = true
-    known.note = note
+  #done({ envelope, key }: Received, note: AckNote): void {
+    if (key === undefined) return
+    this.#seen.done(key, note)
     this.#ack(envelope.msg_id, note)
   }
 

@@ -176,10 +176,17 @@ const metaOf = (sender_user: string, { accountId, platform }: Address): object =
  * made of what the sender sent and nothing else: sent again after a restart, the message has the same.
  */
 function nameOf(prefix: string, { salt }: Sender, key: string, { meta }: Envelope): string {
-  const digits = ((Number.parseInt(key.slice(0, 12), 16) + salt) % 2 ** 48).toString(16).padStart(12, '0')
+  const digits = ((readBytes(key, 0, 6) + salt) % 2 ** 48).toString(16).padStart(12, '0')
   const time = isObject(meta) ? Number(meta['timestamp']) : Number.NaN
-  const seconds = time > 1e9 && time < 1e11 ? Math.floor(time) : Number.parseInt(key.slice(12, 20), 16)
+  const seconds = time > 1e9 && time < 1e11 ? Math.floor(time) : readBytes(key, 6, 4)
   return `${prefix}_${digits}_${seconds}`
+}
+
+/** A number from some bytes of a key (see `Seen.keyOf`). */
+function readBytes(key: string, start: number, count: number): number {
+  let value = 0
+  for (let index = start; index < start + count; index++) value = value * 256 + key.charCodeAt(index)
+  return value
 }
 
 /** What makes the same words of two senders two messages: 48 bits that belong to one of them, now and always. */

@@ -58,6 +58,8 @@ t.test('Seen knows exactly what was added within its time, and forgets in the en
           addedAt.delete(id)
         } else {
           seen.add(name)
+          // Some are being worked on for ever, some are done, some have a note.
+          if (id % 3 > 0) seen.done(name, id % 3 === 1 ? { queued: id } : undefined)
           addedAt.set(id, now)
         }
         for (const [other, at] of addedAt) if (now - at <= 600_000 && !seen.find(Seen.keyOf(other, 'x'))) return false
@@ -70,8 +72,14 @@ t.test('Seen knows exactly what was added within its time, and forgets in the en
 
 t.test('Seen has an end, and tells ids from contents', async (t) => {
   const seen = new Seen(() => 0)
-  for (let n = 0; n < 50_000; n++) seen.add(Seen.keyOf(n, ''))
-  t.ok(seen.find(Seen.keyOf(49_999 - 8191, '')), 'the last ones are known')
+  for (let n = 0; n < 50_000; n++) {
+    seen.add(Seen.keyOf(n, ''))
+    if (n > 49_980) t.strictSame(seen.find(Seen.keyOf(n, '')), { isDone: false, note: undefined })
+    const note = n % 10 === 0 ? { queued: n } : undefined
+    seen.done(Seen.keyOf(n, ''), note)
+    if (n > 49_980) t.strictSame(seen.find(Seen.keyOf(n, '')), { isDone: true, note })
+  }
+  t.ok(seen.find(Seen.keyOf(49_999 - 4095, '')), 'the last ones are known')
   t.notOk(seen.find(Seen.keyOf(0, '')), 'the first ones are not')
   t.not(Seen.keyOf('a', 'b'), Seen.keyOf('a', 'c'))
   t.not(Seen.keyOf(1, 'b'), Seen.keyOf('1', 'b'))
