@@ -1,3 +1,5 @@
+import { Waiting } from './waiting.ts'
+
 /** Where text goes that is for one peer: one of its connections. */
 export interface Line {
   /** Hands text to the connection; false when it is not open. */
@@ -42,7 +44,7 @@ const TICK_MS = 100
  * open later all of it goes again. The first acknowledgement settles a message, whichever connection it comes by.
  */
 export class Outbox {
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new Waiting<Entry>()
   #lines: readonly Line[] = []
   readonly #options: OutboxOptions
   #timer: NodeJS.Timeout | undefined
@@ -71,7 +73,7 @@ export class Outbox {
     const addedAt = now()
     const dueAt = addedAt + (repeatMs[0] ?? Infinity)
     const entry: Entry = { msgId, text, addedAt, onSettled, except, tries: 1, dueAt }
-    this.#entries.set(msgId, entry)
+    this.#entries.add(entry)
     if (this.#entries.size > maxCount) this.#dropOldest()
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
     return this.#lines.filter((line) => line !== except && line.send(text))
@@ -79,13 +81,13 @@ export class Outbox {
 
   /** The `msgId` of what has waited longest. */
   get oldest(): string | undefined {
-    return this.#entries.keys().next().value
+    return this.#entries.first?.msgId
   }
 
   /** The `msgId` of what has most text. */
   get largest(): string | undefined {
     let largest: Entry | undefined
-    for (const entry of this.#entries.values()) if (!largest || entry.text.length > largest.text.length) largest = entry
+    for (const entry of this.#entries) if (!largest || entry.text.length > largest.text.length) largest = entry
     return largest?.msgId
   }
 
@@ -107,7 +109,7 @@ export class Outbox {
   /** A connection of the peer is there: it gets everything that waits. Gives back its end. */
   open(line: Line): () => void {
     this.#lines = [...this.#lines, line]
-    for (const entry of this.#entries.values()) if (entry.except !== line) this.#send(entry, [line])
+    for (const entry of this.#entries) if (entry.except !== line) this.#send(entry, [line])
     return () => {
       this.#lines = this.#lines.filter((other) => other !== line)
     }
@@ -132,7 +134,7 @@ export class Outbox {
     // Not when the last one is settled: the next one may be on its heels.
     if (this.#entries.size === 0) return this.#rest()
     const time = now()
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#entries) {
       if (time - entry.addedAt > maxAgeMs) this.#drop(entry, 'too old')
       else if (time >= entry.dueAt) {
         const lines = this.#lines.filter((line) => line !== entry.except && !line.isBusy?.())
@@ -148,8 +150,8 @@ export class Outbox {
   }
 
   #dropOldest(): void {
-    const [oldest] = this.#entries.values()
-    if (oldest) this.#drop(oldest, 'too many')
+    const { first } = this.#entries
+    if (first) this.#drop(first, 'too many')
   }
 
   #drop(entry: Entry, why: DropReason): void {
@@ -158,7 +160,8 @@ export class Outbox {
   }
 
   #settle(entry: Entry, how: Settled): void {
-    this.#entries.delete(entry.msgId)
+    // It may be settled already by what was called back.
+    if (!this.#entries.delete(entry)) return
     entry.onSettled?.(how)
   }
 

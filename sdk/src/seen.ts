@@ -20,8 +20,9 @@ const GENERATION_MS = 600_000
 export class Seen {
   readonly #now: () => number
   #since: number
+  /** Few at a time, which come and go: see `Waiting` for why it is no set. */
+  #pending: string[] = []
   // Each is absent while there is nothing: most peers that are there say nothing.
-  #pending: Set<string> | undefined
   #young: Set<string> | undefined
   #old: Set<string> | undefined
   #youngNotes: Map<string, object> | undefined
@@ -39,20 +40,19 @@ export class Seen {
 
   find(key: string): Known | undefined {
     if (this.#young?.has(key) || this.#old?.has(key)) return DONE
-    if (this.#pending?.has(key)) return PENDING
+    if (this.#pending.includes(key)) return PENDING
     const note = this.#youngNotes?.get(key) ?? this.#oldNotes?.get(key)
     return note && { isDone: true, note }
   }
 
   /** The message is being worked on. */
   add(key: string): void {
-    this.#pending ??= new Set()
-    this.#pending.add(key)
+    if (!this.#pending.includes(key)) this.#pending.push(key)
   }
 
   /** It is done; `note` is what its acknowledgement says beside that. */
   done(key: string, note: object | undefined): void {
-    this.#pending?.delete(key)
+    this.#settle(key)
     this.#rotate()
     if (note) {
       this.#youngNotes ??= new Map()
@@ -64,8 +64,14 @@ export class Seen {
   }
 
   forget(key: string): void {
-    this.#pending?.delete(key)
+    this.#settle(key)
     for (const keys of [this.#young, this.#old, this.#youngNotes, this.#oldNotes]) keys?.delete(key)
+  }
+
+  #settle(key: string): void {
+    const index = this.#pending.indexOf(key)
+    if (index === 0) this.#pending.shift()
+    else if (index > 0) this.#pending.splice(index, 1)
   }
 
   #rotate(): void {

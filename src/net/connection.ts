@@ -32,19 +32,22 @@ const CLOSE_GRACE_MS = 2000
 
 const NOTHING = Buffer.alloc(0)
 
-const corked = new Set<Socket>()
+/** An array: a set that is filled and emptied in each turn leaves a trail of tables that only a full garbage collection removes. */
+let corked: Socket[] = []
 
 /** What is sent to a socket within one turn of the event loop goes out in one write. */
 function cork(stream: Socket): void {
-  if (corked.has(stream)) return
-  if (corked.size === 0) setImmediate(uncorkAll)
-  corked.add(stream)
+  // Nobody else corks it.
+  if (stream.writableCorked > 0) return
+  if (corked.length === 0) setImmediate(uncorkAll)
+  corked.push(stream)
   stream.cork()
 }
 
 function uncorkAll(): void {
-  for (const stream of corked) stream.uncork()
-  corked.clear()
+  const streams = corked
+  corked = []
+  for (const stream of streams) stream.uncork()
 }
 
 export function createConnection({ socket, stream, maxQueuedBytes, onError, onSlow }: ConnectionOptions): Connection {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Outbox, type Line, type OutboxOptions, type Settled } from '../../sdk/src/outbox.ts'
 import type { AckNote } from '../../sdk/src/session.ts'
+import { Waiting } from '../../sdk/src/waiting.ts'
 import type { Mail, MailStore } from '../core/mail-store.ts'
 import type { DoorStats } from './maim-stats.ts'
 
@@ -185,7 +186,7 @@ class Stay {
   readonly #road: Road
   readonly #options: RoadOptions
   #lines: readonly FlowLine[] = []
-  readonly #underWay = new Map<string, UnderWay>()
+  readonly #underWay = new Waiting<UnderWay>()
   #characters = 0
   /** Everything that was on disk is under way: what comes now can go straight on. */
   #isLive = false
@@ -230,7 +231,7 @@ class Stay {
 
   /** Behind all that is under way and on disk; from there it is fetched when there is room. */
   async #queue(parcel: Parcel): Promise<undefined> {
-    for (const entry of this.#underWay.values()) this.#keep(entry)
+    for (const entry of this.#underWay) this.#keep(entry)
     const kept = this.#road.keep(parcel)
     this.#startReading()
     await kept
@@ -246,14 +247,14 @@ class Stay {
   }
 
   #isKnown(msgId: string): boolean {
-    return this.#underWay.has(msgId) || this.#road.isLeaving(msgId)
+    return this.#underWay.get(msgId) !== undefined || this.#road.isLeaving(msgId)
   }
 
   #hand(parcel: Parcel, isKept: boolean): UnderWay {
     const { promise: handled, resolve, reject } = Promise.withResolvers<AckNote>()
     const { msgId, text, except } = parcel
     const entry: UnderWay = { msgId, text, except, addedAt: performance.now(), isKept, handled, resolve, reject }
-    this.#underWay.set(msgId, entry)
+    this.#underWay.add(entry)
     this.#characters += text.length
     this.#options.stats.sent += this.outbox.add(msgId, text, (how) => this.#settle(entry, how), except).length
     if (isKept) resolve(undefined)
@@ -271,8 +272,7 @@ class Stay {
   }
 
   #remove(entry: UnderWay): boolean {
-    if (this.#underWay.get(entry.msgId) !== entry) return false
-    this.#underWay.delete(entry.msgId)
+    if (!this.#underWay.delete(entry)) return false
     this.#characters -= entry.text.length
     this.wake()
     return true
@@ -281,7 +281,7 @@ class Stay {
   /** Nobody has acknowledged these for a while: the sender need not wait for it. */
   #keepLate(): void {
     this.#timer = undefined
-    for (const entry of this.#underWay.values()) {
+    for (const entry of this.#underWay) {
       const left = entry.addedAt + GRACE_MS - performance.now()
       if (!entry.isKept && left > 1) {
         this.#timer = setTimeout(() => this.#keepLate(), left)
@@ -382,7 +382,7 @@ class Stay {
     this.#isOver = true
     clearTimeout(this.#timer)
     this.outbox.close()
-    for (const entry of this.#underWay.values()) this.#keep(entry)
+    for (const entry of this.#underWay) this.#keep(entry)
     this.wake()
   }
 }
