@@ -28,7 +28,7 @@ export interface Sender extends Address {
   readonly uuid: string
   readonly line: Line
   /** See `saltOf`. */
-  readonly salt: number
+  readonly salt: string
 }
 
 export interface DispatchOptions {
@@ -176,20 +176,19 @@ const metaOf = (sender_user: string, { accountId, platform }: Address): object =
  * made of what the sender sent and nothing else: sent again after a restart, the message has the same.
  */
 function nameOf(prefix: string, { salt }: Sender, key: string, { meta }: Envelope): string {
-  const digits = ((readBytes(key, 0, 6) + salt) % 2 ** 48).toString(16).padStart(12, '0')
+  let digits = ''
+  for (let index = 0; index < NAME_BYTES; index++)
+    digits += HEX[key.charCodeAt(index) ^ salt.charCodeAt(index)] as string
   const time = isObject(meta) ? Number(meta['timestamp']) : Number.NaN
-  const seconds = time > 1e9 && time < 1e11 ? Math.floor(time) : readBytes(key, 6, 4)
+  const seconds = time > 1e9 && time < 1e11 ? Math.floor(time) : key.charCodeAt(NAME_BYTES)
   return `${prefix}_${digits}_${seconds}`
 }
 
-/** A number from some bytes of a key (see `Seen.keyOf`). */
-function readBytes(key: string, start: number, count: number): number {
-  let value = 0
-  for (let index = start; index < start + count; index++) value = value * 256 + key.charCodeAt(index)
-  return value
+/** What makes the same words of two senders two messages: bytes that belong to one of them, now and always. */
+export function saltOf(accountId: number, platform: string, uuid: string): string {
+  return hash('sha1', `${accountId}\n${platform}\n${uuid}`, 'binary')
 }
 
-/** What makes the same words of two senders two messages: 48 bits that belong to one of them, now and always. */
-export function saltOf(accountId: number, platform: string, uuid: string): number {
-  return Number.parseInt(hash('sha1', `${accountId}\n${platform}\n${uuid}`, 'hex').slice(0, 12), 16)
-}
+/** 12 hexadecimal digits, as the ids of the library have them. */
+const NAME_BYTES = 6
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
