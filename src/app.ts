@@ -5,7 +5,6 @@ import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { createListeners, putBehind, type Address, type Listeners } from '../plugins/listeners.ts'
 import metricsPlugin from '../plugins/metrics.ts'
-import { maimClient } from '../plugins/maim-client.ts'
 import { milkyReverse } from '../plugins/milky-reverse.ts'
 import { milkyWebhook } from '../plugins/milky-webhook.ts'
 import people from '../plugins/people.ts'
@@ -44,7 +43,7 @@ import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
 import type { Logger } from './log.ts'
-import { createBrains } from './net/maim-brains.ts'
+import type { BrainOf } from './net/maim-brains.ts'
 import { createMaimStats } from './net/maim-stats.ts'
 import { provision } from './provision.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
@@ -148,7 +147,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
   })
 
   const maimStats = createMaimStats()
-  const brainOf = createBrains(gateway)
+  const brainOf = await loadBrains(config, gateway)
 
   await app.register(errors)
   await app.register(stops)
@@ -215,7 +214,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
     for (const target of bot.reverse_ws)
       await app.register(milkyReverse, { gateway, bot, target, limits: config.limits })
     for (const target of bot.maim)
-      await app.register(maimClient, {
+      await app.register((await import('../plugins/maim-client.ts')).maimClient, {
         gateway,
         bot,
         target,
@@ -251,6 +250,15 @@ async function openGateway({ config, dir, log, secret, place, clock }: Ground): 
     version: readVersion(),
     ...(clock && { clock })
   })
+}
+
+/** Loaded where a brain may come or is dialled: who starts the gateway without one should not wait for it. */
+async function loadBrains({ maim, bots }: Config, gateway: Gateway): Promise<BrainOf> {
+  const isWanted = maim.keys.length > 0 || bots.some((bot) => bot.maim.length > 0)
+  if (isWanted) return (await import('./net/maim-brains.ts')).createBrains(gateway)
+  return (accountId) => {
+    throw new Error(`nobody may be a brain of bot ${accountId}`)
+  }
 }
 
 function findForeignIssuer({ im }: Config, { now, log }: Gateway): ForeignIssuer | undefined {
