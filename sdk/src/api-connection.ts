@@ -30,7 +30,7 @@ export interface ApiConnectionOptions {
   readonly stream: Socket | undefined
   readonly side: 'server' | 'client'
   readonly uuid: string
-  readonly outbox: Pick<Outbox, 'open' | 'acked'>
+  readonly outbox: Pick<Outbox, 'open' | 'acked' | 'spoke'>
   readonly seen: Seen
   readonly pingIntervalMs: number
   readonly pingTimeoutMs: number

@@ -32,6 +32,8 @@ interface Entry {
   readonly onSettled: ((how: Settled) => void) | undefined
   readonly except: Line | undefined
   tries: number
+  /** When it was sent last. */
+  sentAt: number
   dueAt: number
 }
 
@@ -49,6 +51,8 @@ export class Outbox {
   readonly #options: OutboxOptions
   #timer: NodeJS.Timeout | undefined
   #hasAcked = false
+  /** When the peer last said something, while it has acknowledged nothing. */
+  #spokeAt = -Infinity
 
   constructor(options: OutboxOptions = {}) {
     this.#options = options
@@ -72,7 +76,7 @@ export class Outbox {
     const { now = Date.now, repeatMs = REPEAT_MS, maxCount = Infinity } = this.#options
     const addedAt = now()
     const dueAt = addedAt + (repeatMs[0] ?? Infinity)
-    const entry: Entry = { msgId, text, addedAt, onSettled, except, tries: 1, dueAt }
+    const entry: Entry = { msgId, text, addedAt, onSettled, except, tries: 1, sentAt: addedAt, dueAt }
     this.#entries.add(entry)
     if (this.#entries.size > maxCount) this.#dropOldest()
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS).unref()
@@ -106,6 +110,14 @@ export class Outbox {
     return true
   }
 
+  /**
+   * The peer has said something. Of one that never acknowledges it is the only sign that it hears: what it was told before
+   * that is not told again when its time comes.
+   */
+  spoke(): void {
+    if (!this.#hasAcked) this.#spokeAt = (this.#options.now ?? Date.now)()
+  }
+
   /** A connection of the peer is there: it gets everything that waits. Gives back its end. */
   open(line: Line): () => void {
     this.#lines = [...this.#lines, line]
@@ -125,7 +137,8 @@ export class Outbox {
   #send(entry: Entry, lines: readonly Line[]): void {
     const { now = Date.now, repeatMs = REPEAT_MS } = this.#options
     for (const line of lines) line.send(entry.text)
-    entry.dueAt = now() + (repeatMs[Math.min(entry.tries, repeatMs.length - 1)] ?? Infinity)
+    entry.sentAt = now()
+    entry.dueAt = entry.sentAt + (repeatMs[Math.min(entry.tries, repeatMs.length - 1)] ?? Infinity)
     entry.tries++
   }
 
@@ -139,6 +152,10 @@ export class Outbox {
       else if (time >= entry.dueAt) {
         const lines = this.#lines.filter((line) => line !== entry.except && !line.isBusy?.())
         if (lines.length === 0) continue
+        if (!this.#hasAcked && this.#spokeAt > entry.sentAt) {
+          this.#settle(entry, 'acked')
+          continue
+        }
         if (!this.#hasAcked && entry.tries >= maxTriesUnheard) {
           this.#drop(entry, 'never acknowledged')
           continue

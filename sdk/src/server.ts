@@ -444,7 +444,11 @@ export class WebSocketServer {
           return () => leaves.forEach((leave) => leave())
         },
         // Both are told: each has to know that the peer acknowledges at all.
-        acked: (msgId) => [road.outbox.acked(msgId), own.acked(msgId)].includes(true)
+        acked: (msgId) => [road.outbox.acked(msgId), own.acked(msgId)].includes(true),
+        spoke() {
+          road.outbox.spoke()
+          own.spoke()
+        }
       },
       seen: seat.seen,
       pingIntervalMs: pingInterval * 1000,

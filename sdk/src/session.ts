@@ -21,7 +21,7 @@ export interface SessionOptions {
   readonly uuid: string
   readonly line: Line
   /** What the peer has not acknowledged yet. */
-  readonly outbox: Pick<Outbox, 'open' | 'acked'>
+  readonly outbox: Pick<Outbox, 'open' | 'acked' | 'spoke'>
   /** What the peer has sent lately; it outlives the connection. */
   readonly seen?: Seen
   /**
@@ -71,6 +71,7 @@ export class ApiSession {
       this.#options.outbox.acked(ackedId(envelope))
       return
     }
+    this.#options.outbox.spoke()
     const payloadText = sliceMember(text, 'payload')
     if (!wantsAck(envelope)) return this.#work({ envelope, payloadText, key: undefined })
     const key = Seen.keyOf(envelope.msg_id, `${String(envelope.type)}\n${payloadText}`)

@@ -152,6 +152,10 @@ function join(a: Visit, b: Visit): Visit {
         // Both learn that this peer acknowledges.
         const isOfA = a.outbox.acked(msgId)
         return b.outbox.acked(msgId) || isOfA
+      },
+      spoke() {
+        a.outbox.spoke()
+        b.outbox.spoke()
       }
     },
     leave(code) {

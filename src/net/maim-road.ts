@@ -25,7 +25,7 @@ export interface Parcel {
 
 /** One connection's time on a road. */
 export interface Visit {
-  readonly outbox: Pick<Outbox, 'open' | 'acked'>
+  readonly outbox: Pick<Outbox, 'open' | 'acked' | 'spoke'>
   /** Called when the connection is over, with its close code. */
   readonly leave: (code: number) => void
 }

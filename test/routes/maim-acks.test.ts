@@ -171,6 +171,23 @@ t.test('a message is repeated under the same id until it is acknowledged', async
   t.strictSame(two.waiting().filter(isMessage), [])
 })
 
+t.test('a simple brain that answers and never acknowledges is told once, and answers once', async (t) => {
+  const app = await startApp(t, { config: { maim: { keys: maimKeys }, limits: { maim_repeat: 4000 } } })
+  const one = await openApi(t, app.ws, { key: 'key-one' })
+  const two = await openApi(t, app.ws, { key: 'key-two', uuid: 'simple' })
+  for (const words of ['a', 'b']) {
+    one.send(envelope(payloadFor('key-two', 'qq', words)))
+    t.match(await two.next(), { payload: { message_segment: { data: words } } })
+    await deliver(two, envelope(payloadFor('key-one', 'qq', `answer to ${words}`)))
+    t.match(await one.find(({ type }) => type === 'sys_std'), {
+      payload: { message_segment: { data: `answer to ${words}` } }
+    })
+  }
+  await waitFor(() => app.lactea.gateway.store.readMail('api 10002 qq', 0, 1).then(({ length }) => length > 0))
+  await waitFor(() => app.lactea.gateway.store.readMail('api 10002 qq', 0, 1).then(({ length }) => length === 0))
+  t.strictSame(two.waiting(), [], 'its answers have settled what it was told')
+})
+
 t.test('who never acknowledges anything is told four times, and no more', async (t) => {
   const app = await startApp(t, { config: { maim: { keys: maimKeys }, limits: { maim_repeat: 20 } } })
   const one = await openApi(t, app.ws, { key: 'key-one' })
