@@ -152,7 +152,8 @@ export class Outbox {
       else if (time >= entry.dueAt) {
         const lines = this.#lines.filter((line) => line !== entry.except && !line.isBusy?.())
         if (lines.length === 0) continue
-        if (!this.#hasAcked && this.#spokeAt > entry.sentAt) {
+        // An answer may be there within the millisecond.
+        if (!this.#hasAcked && this.#spokeAt >= entry.sentAt) {
           this.#settle(entry, 'acked')
           continue
         }
