@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import type { ClientOptions, WebSocket } from 'ws'
 import { startDialer } from '../sdk/src/dialer.ts'
 import { LEGACY_MAX_FRAME } from '../sdk/src/legacy-session.ts'
@@ -11,6 +10,7 @@ import { cursorName } from '../src/net/cursor.ts'
 import type { Brain } from '../src/net/maim-brains.ts'
 import { createApiLink, createLegacyLink, type MaimLink } from '../src/net/maim-link.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
+import type { Running } from '../src/net/targets.ts'
 import { createId } from '../src/secrets.ts'
 
 export interface MaimClientOptions {
@@ -26,7 +26,7 @@ export interface MaimClientOptions {
 const API_MAX_FRAME = 16 * 1024 * 1024
 
 /** A link from a bot to its brain: we dial a maim_message server as an adapter does (contract 1.9, 2, 5.1). */
-export async function maimClient(app: FastifyInstance, options: MaimClientOptions): Promise<void> {
+export async function startMaimClient(options: MaimClientOptions): Promise<Running> {
   const { gateway, bot, target, limits, stats } = options
   const { platform, url } = target
   const log = gateway.log.child({ door: 'maim-link', mode: target.mode, bot: bot.id, url: maskUrl(url), platform })
@@ -64,10 +64,12 @@ export async function maimClient(app: FastifyInstance, options: MaimClientOption
     }
   })
 
-  app.stops.add(async () => {
-    await dialer.stop()
-    await link.stop()
-  })
+  return {
+    async stop() {
+      await dialer.stop()
+      await link.stop()
+    }
+  }
 }
 
 async function createLink(

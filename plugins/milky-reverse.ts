@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
 import type { WebSocket } from 'ws'
 import { startDialer } from '../sdk/src/dialer.ts'
 import { maskUrl, type BotConfig, type Limits, type ReverseConfig } from '../src/config.ts'
@@ -9,6 +8,7 @@ import { createConfirmedPush } from '../src/net/confirmed-push.ts'
 import { createConnection } from '../src/net/connection.ts'
 import { cursorName } from '../src/net/cursor.ts'
 import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
+import type { Running } from '../src/net/targets.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
 import { createMilkySocketCodec } from '../src/protocols/milky-socket.ts'
 import { createId } from '../src/secrets.ts'
@@ -29,10 +29,7 @@ const FINISH_MS = 3000
  * peer return a ping's payload: pings carry our place in the log, a pong confirms it, and after a cut the events behind
  * the last confirmed place are sent again.
  */
-export async function milkyReverse(
-  app: FastifyInstance,
-  { gateway, bot, target, limits }: MilkyReverseOptions
-): Promise<void> {
+export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyReverseOptions): Promise<Running> {
   const { store, hub } = gateway
   const log = gateway.log.child({ door: 'reverse-ws', bot: bot.id, url: maskUrl(target.url) })
   const [codec, dispatcher] =
@@ -95,11 +92,13 @@ export async function milkyReverse(
     }
   })
 
-  app.stops.add(async () => {
-    await Promise.race([serving?.finish(), delay(FINISH_MS, undefined, { ref: false })])
-    await dialer.stop()
-    await push.settled()
-  })
+  return {
+    async stop() {
+      await Promise.race([serving?.finish(), delay(FINISH_MS, undefined, { ref: false })])
+      await dialer.stop()
+      await push.settled()
+    }
+  }
 }
 
 /** Adds the token to the query that the address has already (contract 1.4). */

@@ -1,5 +1,4 @@
 import { createHmac, createSecretKey } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
 import { maskUrl, type BotConfig, type WebhookConfig } from '../src/config.ts'
 import type { GatewayEvent } from '../src/core/event.ts'
 import type { Gateway } from '../src/gateway.ts'
@@ -8,6 +7,7 @@ import { createFollower } from '../src/net/follower.ts'
 import { withDeadline } from '../src/net/deadline.ts'
 import { startDelivery } from '../src/net/delivery.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
+import type { Running } from '../src/net/targets.ts'
 import { draftWebhookCodec } from '../src/protocols/milky-draft.ts'
 import { createMilkyCodec } from '../src/protocols/milky-events.ts'
 import { parseObject } from '../src/protocols/json.ts'
@@ -26,10 +26,7 @@ const MAX_ANSWER = 1024 * 1024
 const MAX_ACTIONS = 64
 
 /** Milky webhook, of the draft (contract 1.2) or of 1.2 (contract 2.2): posts each event to one address until it is taken. */
-export async function milkyWebhook(
-  app: FastifyInstance,
-  { gateway, bot, target, maxMembers }: MilkyWebhookOptions
-): Promise<void> {
+export async function startMilkyWebhook({ gateway, bot, target, maxMembers }: MilkyWebhookOptions): Promise<Running> {
   const { store, hub } = gateway
   const isDraft = target.format === 'draft'
   const dispatcher = isDraft ? gateway.draft : gateway.milky
@@ -137,11 +134,13 @@ export async function milkyWebhook(
   })
 
   setThere(true)
-  app.stops.add(async () => {
-    await delivery.stop()
-    setThere(false)
-    await agent.destroy()
-  })
+  return {
+    async stop() {
+      await delivery.stop()
+      setThere(false)
+      await agent.destroy()
+    }
+  }
 }
 
 async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {

@@ -5,8 +5,8 @@ import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
 import errors from '../plugins/errors.ts'
 import { createListeners, putBehind, type Address, type Listeners } from '../plugins/listeners.ts'
 import metricsPlugin from '../plugins/metrics.ts'
-import { milkyReverse } from '../plugins/milky-reverse.ts'
-import { milkyWebhook } from '../plugins/milky-webhook.ts'
+import { startMilkyReverse } from '../plugins/milky-reverse.ts'
+import { startMilkyWebhook } from '../plugins/milky-webhook.ts'
 import people from '../plugins/people.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import { constraints } from '../plugins/speech.ts'
@@ -44,7 +44,8 @@ import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
 import type { Logger } from './log.ts'
 import type { BrainOf } from './net/maim-brains.ts'
-import { createMaimStats } from './net/maim-stats.ts'
+import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
+import { createTargets, type TargetEntry } from './net/targets.ts'
 import { provision } from './provision.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
 import { createSessions, LEEWAY_S } from './sessions.ts'
@@ -208,21 +209,10 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
       await scope.register(milkyApi, { gateway, identifyBot, config })
     })
   })
-  for (const bot of config.bots) {
-    for (const target of bot.webhooks)
-      await app.register(milkyWebhook, { gateway, bot, target, maxMembers: config.limits.group_members })
-    for (const target of bot.reverse_ws)
-      await app.register(milkyReverse, { gateway, bot, target, limits: config.limits })
-    for (const target of bot.maim)
-      await app.register((await import('../plugins/maim-client.ts')).maimClient, {
-        gateway,
-        bot,
-        target,
-        limits: config.limits,
-        brain: brainOf(bot.id),
-        stats: maimStats
-      })
-  }
+  const targets = createTargets()
+  app.stops.add(targets.stop)
+  const targetsOf = (wanted: Config): TargetEntry[] => listTargets(wanted, { gateway, brainOf, stats: maimStats })
+  app.addHook('onReady', async () => void (await targets.apply(targetsOf(config))))
   // Those that were added last run first: nothing ends under the feet of a request.
   app.addHook('onClose', listeners.close)
   return {
@@ -233,6 +223,37 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
     addresses: listeners.addresses,
     renewCertificates: listeners.renew
   }
+}
+
+interface TargetGround {
+  readonly gateway: Gateway
+  readonly brainOf: BrainOf
+  readonly stats: MaimStats
+}
+
+/** Everything that the gateway dials or posts to by itself. */
+function listTargets({ bots, limits }: Config, { gateway, brainOf, stats }: TargetGround): TargetEntry[] {
+  return bots.flatMap((bot) => {
+    const keyOf = (kind: string, target: object): string =>
+      JSON.stringify([kind, bot.id, bot.report_self, target, limits])
+    return [
+      ...bot.webhooks.map((target) => ({
+        key: keyOf('webhook', target),
+        start: () => startMilkyWebhook({ gateway, bot, target, maxMembers: limits.group_members })
+      })),
+      ...bot.reverse_ws.map((target) => ({
+        key: keyOf('reverse', target),
+        start: () => startMilkyReverse({ gateway, bot, target, limits })
+      })),
+      ...bot.maim.map((target) => ({
+        key: keyOf('maim', target),
+        async start() {
+          const { startMaimClient } = await import('../plugins/maim-client.ts')
+          return startMaimClient({ gateway, bot, target, limits, brain: brainOf(bot.id), stats })
+        }
+      }))
+    ]
+  })
 }
 
 async function openGateway({ config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
