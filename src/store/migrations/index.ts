@@ -3,9 +3,10 @@ import { initial } from './001-initial.ts'
 import { people } from './002-people.ts'
 import { bots } from './003-bots.ts'
 import { maim } from './004-maim.ts'
+import { guarantees } from './005-guarantees.ts'
 
 /** One step from version n to n + 1; its place in the list is its version and never changes. */
-const MIGRATIONS: readonly string[] = [initial, people, bots, maim]
+const MIGRATIONS: readonly string[] = [initial, people, bots, maim, guarantees]
 
 export const SCHEMA_VERSION = MIGRATIONS.length
 

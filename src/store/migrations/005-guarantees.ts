@@ -1,0 +1,75 @@
+/** What promises rest on: deliveries that failed, effects of keyed calls, what operators did. */
+export const guarantees = `
+-- When the place was last stored: one that nobody comes back to is given up with the events behind it.
+alter table cursors add column saved_at integer not null default 0;
+
+create table targets(
+  id text primary key,
+  bot_id integer not null references accounts(id),
+  url text not null,
+  state text not null default 'active' check (state in ('active', 'paused', 'disabled')),
+  reason text not null default '',
+  state_since integer not null,
+  failing_since integer,
+  cursor integer not null
+) strict, without rowid;
+
+-- Only what could not be delivered at the first try; what is delivered has no row.
+create table deliveries(
+  target_id text not null references targets(id),
+  event_id integer not null,
+  chat_id integer not null,
+  state text not null check (state in ('waiting', 'dead')),
+  attempts integer not null default 0,
+  next_at integer not null,
+  created_at integer not null,
+  is_replay integer not null default 0,
+  primary key (target_id, event_id)
+) strict, without rowid;
+create index deliveries_due on deliveries(target_id, state, next_at);
+
+create table attempts(
+  id integer primary key autoincrement,
+  target_id text not null,
+  event_id integer not null,
+  number integer not null,
+  time integer not null,
+  latency_ms integer not null,
+  status integer,
+  answer text not null default '',
+  error text not null default ''
+) strict;
+create index attempts_target on attempts(target_id, id);
+create index attempts_event on attempts(target_id, event_id);
+
+-- The effect of a call that carried an idempotency key; written in the transaction of the effect.
+create table effects(
+  account_id integer not null,
+  key text not null,
+  action text not null,
+  -- Of the parameters: the same key with other ones is a mistake.
+  digest blob not null,
+  effect text,
+  outcome text,
+  created_at integer not null,
+  primary key (account_id, key)
+) strict, without rowid;
+create index effects_age on effects(created_at);
+
+create table audit(
+  id integer primary key autoincrement,
+  time integer not null,
+  operator text not null,
+  action text not null,
+  subject text not null default '',
+  details text not null default '{}',
+  ip text not null default ''
+) strict;
+
+create table operator_tokens(
+  id integer primary key autoincrement,
+  name text not null,
+  digest blob not null unique,
+  created_at integer not null
+) strict;
+`
