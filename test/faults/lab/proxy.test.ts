@@ -58,7 +58,7 @@ t.test('a pulled cable says nothing and closes nothing; a cut is a reset', async
   socket.write('d')
   await waitFor(() => heard() === 'ad')
   t.notOk(sockets[0]?.destroyed)
-  const closed = once(socket, 'close')
+  const closed = new Promise((resolve) => socket.once('close', resolve))
   proxy.cut()
   await closed
   t.equal(proxy.open(), 0)
