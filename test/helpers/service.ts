@@ -34,6 +34,7 @@ export interface Service {
   /** `http://127.0.0.1:port` */
   readonly url: string
   readonly ws: string
+  readonly pid: number
   /** Everything that was printed up to and with the first start's hints. */
   readonly printed: string
   readonly kill: (signal: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
@@ -43,8 +44,13 @@ export interface Service {
 }
 
 /** `lactea start` in a process of its own, on a free port unless `args` say otherwise; killed when the test ends. */
-export async function startService(t: Test, cwd: string, args: readonly string[] = []): Promise<Service> {
-  const child = spawnLactea(['start', '--port', '0', ...args], cwd)
+export async function startService(
+  t: Test,
+  cwd: string,
+  args: readonly string[] = [],
+  { nodeArgs = [] }: { readonly nodeArgs?: readonly string[] } = {}
+): Promise<Service> {
+  const child = spawnLactea(['start', '--port', '0', ...args], cwd, nodeArgs)
   const exited = once(child, 'close').then(([code, signal]) => ({
     code: code as number | null,
     signal: signal as NodeJS.Signals | null
@@ -66,6 +72,7 @@ export async function startService(t: Test, cwd: string, args: readonly string[]
   return {
     url,
     ws: url.replace('http', 'ws'),
+    pid: child.pid ?? 0,
     printed,
     exited,
     log: () => logged,
@@ -77,7 +84,7 @@ export async function startService(t: Test, cwd: string, args: readonly string[]
 }
 
 /** Without the variables of this process: a LACTEA_ variable or a hook of the test runner would change what is tested. */
-function spawnLactea(args: readonly string[], cwd: string): ChildProcess {
+function spawnLactea(args: readonly string[], cwd: string, nodeArgs: readonly string[] = []): ChildProcess {
   const { PATH, HOME } = process.env
-  return spawn(process.execPath, [MAIN, ...args], { cwd, env: { PATH, HOME }, stdio: 'pipe' })
+  return spawn(process.execPath, [...nodeArgs, MAIN, ...args], { cwd, env: { PATH, HOME }, stdio: 'pipe' })
 }
