@@ -1,6 +1,8 @@
 export type { Message } from './event.ts'
+import type { AuditStore } from './audit-store.ts'
 import type { EventListener, Undo } from './bus.ts'
 import type { CallStore } from './call-record.ts'
+import type { EffectStore } from './effect-store.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
 import type { NoteStore } from './note-store.ts'
 import type { GroupFileStore } from './group-files.ts'
@@ -165,6 +167,23 @@ export interface MissedLimits {
   readonly total: number
 }
 
+/** What of the log is kept. The newest event always is. */
+export interface LogBounds {
+  /** Unix seconds: what is older goes. */
+  readonly keptFrom: number
+  /** As many of the newest are kept. */
+  readonly keep: number
+  /** As many go at once. */
+  readonly limit: number
+}
+
+export interface DroppedEvents {
+  readonly events: number
+  readonly cursors: number
+  /** There is more that may go. */
+  readonly isMore: boolean
+}
+
 /** What a message said before it was edited. */
 export interface Revision {
   readonly rev: number
@@ -294,7 +313,17 @@ export type NewFile = Omit<StoredFile, 'id'>
  * cannot write, and whatever a `check` or `decide` throws.
  */
 export interface Store
-  extends GroupRequestStore, FriendStore, CallStore, PeopleStore, NoticeStore, GroupFileStore, NoteStore, MailStore {
+  extends
+    GroupRequestStore,
+    FriendStore,
+    CallStore,
+    PeopleStore,
+    NoticeStore,
+    GroupFileStore,
+    NoteStore,
+    MailStore,
+    EffectStore,
+    AuditStore {
   readonly findAccount: (id: number) => Promise<Account | undefined>
   readonly findAccountByLogin: (login: {
     username?: string | undefined
@@ -401,14 +430,20 @@ export interface Store
   /** Messages, edits and recalls after this id in the chats that the account is in, the latest active first; in order. */
   readonly readMissed: (accountId: number, afterId: number, limits: MissedLimits) => Promise<GatewayEvent[]>
   readonly lastEventId: () => Promise<number>
+  /** The place from which on nothing is missing in the log: behind the last event that was dropped, 0 while none was. */
+  readonly oldestCursor: () => Promise<number>
+  /** The `eventSeq` of the oldest event of a chat that is still in the log; that of its next one when there is none. */
+  readonly oldestEventSeq: (chatId: number) => Promise<number>
+  /** Drops the oldest of the log in one small write, and the cursors that nobody has opened and that are behind it. */
+  readonly dropEvents: (bounds: LogBounds) => Promise<DroppedEvents>
   /** Called with what each commit added to the log, in order, after the promises of that commit were settled. */
   readonly onCommit: (listener: EventListener) => Undo
-  /** Called when another process changed the database: what was remembered may be wrong. */
+  /** Called when another process changed the database, or who may come in has changed here: what was remembered may be wrong. */
   readonly onForeignChange: (listener: () => void) => Undo
   /** While any hold is open, writes wait. Gives back its own undo. */
   readonly holdWrites: () => Undo
 
-  /** The position of a named reader of the log; begins at the end of the log when it is new. */
+  /** The position of a named reader of the log; begins at the end of the log when it is new. Kept as long as this process lives, and as the events behind it are. */
   readonly openCursor: (name: string) => Promise<number>
   readonly saveCursor: (name: string, eventId: number) => Promise<void>
 

@@ -7,6 +7,7 @@ import { startCheckpointer } from './checkpointer.ts'
 import { migrate } from './migrations/index.ts'
 import { accountQueries } from './queries/accounts.ts'
 import { announcementQueries } from './queries/announcements.ts'
+import { auditQueries } from './queries/audit.ts'
 import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
 import { contactQueries } from './queries/contacts.ts'
@@ -86,6 +87,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const announcements = announcementQueries(db, { accounts, chats, files, groups })
   const marks = markQueries(db, { events, groups, messages })
   const mail = mailQueries(db)
+  const audit = auditQueries(db, accounts)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
     'insert into meta(key, value) values (?, ?) on conflict(key) do update set value = excluded.value'
@@ -153,12 +155,14 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       // Last, so that what could not be read now is read at the next look.
       seenVersion = version
       // Behind what was told just now: who has to go hears why first.
-      setImmediate(() => {
-        if (closed === undefined) callAll(foreignListeners, (listener) => listener())
-      })
+      setImmediate(tellForeign)
     } catch (err) {
       onError(err)
     }
+  }
+
+  function tellForeign(): void {
+    if (closed === undefined) callAll(foreignListeners, (listener) => listener())
   }
 
   async function close(): Promise<void> {
@@ -174,6 +178,14 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   }
 
   const { write } = writer
+
+  /** Whoever came in by a right that changes here is looked at again, as when the command line changes it. */
+  const changeRights: typeof write = async (work, patienceMs) => {
+    const result = await write(work, patienceMs)
+    setImmediate(tellForeign)
+    return result
+  }
+
   const store: Store = {
     findAccount: async (id) => accounts.find(id),
     findAccountByLogin: async (login) => accounts.findByLogin(login),
@@ -195,13 +207,13 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     setPassword: (id, hash, keptSessionId) => write(() => accounts.setPassword(id, hash, keptSessionId)),
     setAdmin: (id, isAdmin) => write(() => accounts.setAdmin(id, isAdmin)),
     disableAccount: (id, time) =>
-      write((emit) => {
+      changeRights((emit) => {
         const before = accounts.disable(id, time)
         notifications.forgetAccount(id)
         // In the same transaction: a bot hears why it has to leave, and nothing after it.
         if (before?.kind === 'bot') events.appendToInbox(time, toFarewell(id), emit)
       }),
-    replaceToken: (id, digest, time) => write(() => accounts.replaceToken(id, digest, time)),
+    replaceToken: (id, digest, time) => changeRights(() => accounts.replaceToken(id, digest, time)),
     countTokens: async (id) => accounts.countTokens(id),
 
     addFriendship: (a, b, time) => write(() => friends.befriend(a, b, time)),
@@ -312,12 +324,16 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       events.readOfChat(accountId, chatId, afterEventSeq, limit),
     readMissed: async (accountId, afterId, limits) => events.readMissed(accountId, afterId, limits),
     lastEventId: async () => events.lastId(),
+    oldestCursor: async () => events.oldestCursor(),
+    oldestEventSeq: async (chatId) => events.oldestSeq(chatId),
+    dropEvents: (bounds) => write(() => events.drop(bounds)),
     onCommit: (listener) => subscribe(commitListeners, listener),
     onForeignChange: (listener) => subscribe(foreignListeners, listener),
     holdWrites: writer.hold,
 
     openCursor: (name) =>
       write(() => {
+        events.useCursor(name)
         const found = events.findCursor(name)
         if (found !== undefined) return found
         const last = events.lastId()
@@ -372,6 +388,20 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     readMail: async (road, afterId, limit) => mail.read(road, afterId, limit),
     dropMail: (road, msgIds) => write(() => mail.drop(road, msgIds)),
     tidyMail: (bounds) => write(() => mail.tidy(bounds)),
+
+    addAudit: (entry, keep) => write(() => audit.add(entry, keep)),
+    listAudit: async ({ beforeId, limit }) => audit.list(beforeId, limit),
+    addOperatorToken: (token) => write(() => audit.addToken(token)),
+    findOperatorToken: async (digest) => audit.findToken(digest),
+    findOperatorKey: async (id) => audit.findKey(id),
+    listOperatorTokens: async () => audit.listTokens(),
+    removeOperatorToken: (id) => write(() => audit.removeToken(id)),
+    isAdmin: async (accountId) => audit.isAdmin(accountId),
+    spendSetupCode: (digest, account) => write(() => audit.spendSetupCode(digest, account)),
+    beginOnce: (claim) => write(() => audit.beginOnce(claim)),
+    endOnce: (call, answer) => write(() => audit.endOnce(call, answer)),
+    forgetOnce: (call) => write(() => audit.forgetOnce(call)),
+    countSessions: async (time) => audit.countSessions(time),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>

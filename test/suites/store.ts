@@ -883,6 +883,82 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
     })
   })
 
+  /** Ten messages of ten seconds. */
+  async function openFullLog(t: Test) {
+    const store = await open(t)
+    await addAccounts(store, 2)
+    const { id } = await addGroup(store, [10001, 10002])
+    const oldest = await store.lastEventId()
+    for (let time = 1; time <= 10; time++)
+      await store.appendMessage({
+        chatId: id,
+        senderId: 10001,
+        segments: [{ type: 'text', text: `message ${time}` }],
+        time,
+        check: () => {}
+      })
+    return { store, id, oldest }
+  }
+
+  t.test('the log', async (t) => {
+    const heard = async (store: Store, after = 0): Promise<number[]> =>
+      (await store.readEvents(10002, after, 100)).events.map(({ id }) => id)
+
+    t.test('drops what is too old, little by little, and knows from where on nothing is missing', async (t) => {
+      const { store, id, oldest } = await openFullLog(t)
+      t.equal(await store.oldestCursor(), 0)
+      t.equal(await store.oldestEventSeq(id), 1)
+      const all = await heard(store, oldest)
+      const bounds = { keptFrom: 6, keep: 1000, limit: oldest + 3 }
+      t.strictSame(await store.dropEvents(bounds), { events: oldest + 3, cursors: 0, isMore: true })
+      t.equal(await store.oldestCursor(), all[2])
+      t.strictSame(await store.dropEvents(bounds), { events: 2, cursors: 0, isMore: false })
+      t.strictSame(await store.dropEvents(bounds), { events: 0, cursors: 0, isMore: false })
+      t.strictSame(await heard(store), all.slice(5))
+      t.equal(await store.oldestCursor(), all[4])
+      t.equal(await store.oldestEventSeq(id), 6)
+      const { events } = await store.readEvents(10002, 0, 1)
+      t.match(events, [{ kind: 'message.created', data: { message: { seq: 6 } } }])
+      t.equal((await store.listMessages({ chatId: id, limit: 100 })).length, 10, 'what was said stays')
+    })
+
+    t.test('keeps so many, and the newest in any case: numbers go on', async (t) => {
+      const { store, id } = await openFullLog(t)
+      await store.dropEvents({ keptFrom: 0, keep: 4, limit: 100 })
+      const all = await heard(store)
+      t.equal(all.length, 4)
+      const last = await store.lastEventId()
+      await store.dropEvents({ keptFrom: 1e9, keep: 4, limit: 100 })
+      t.strictSame(await heard(store), [last])
+      t.equal(await store.oldestCursor(), last - 1)
+      t.equal((await say(store, id, 10001, 'next')).id, last + 1)
+      t.equal(await store.oldestEventSeq(id), 10)
+    })
+
+    t.test('keeps the newest that belongs to no chat, on whose number the next one counts', async (t) => {
+      const { store, id } = await openFullLog(t)
+      await store.disableAccount((await store.addAccount({ kind: 'bot', nickname: 'x', createdAt: 1 })).id, 1)
+      const bot = await store.addAccount({ kind: 'bot', nickname: 'y', createdAt: 1 })
+      await store.disableAccount(bot.id, 2)
+      await say(store, id, 10001, 'last')
+      await store.dropEvents({ keptFrom: 1e9, keep: 1, limit: 100 })
+      t.match((await store.readEvents(bot.id, 0, 10)).events, [{ kind: 'account.disabled', eventSeq: 2 }])
+      const third = await store.addAccount({ kind: 'bot', nickname: 'z', createdAt: 1 })
+      await store.disableAccount(third.id, 3)
+      t.match((await store.readEvents(third.id, 0, 10)).events, [{ kind: 'account.disabled', eventSeq: 3 }])
+      await say(store, id, 10001, 'last')
+      await store.dropEvents({ keptFrom: 1e9, keep: 1, limit: 100 })
+      t.strictSame((await store.readEvents(bot.id, 0, 10)).events, [], 'until there is a newer one')
+    })
+
+    t.test('of nothing has nothing to drop', async (t) => {
+      const store = await open(t)
+      const none = { events: 0, cursors: 0, isMore: false }
+      t.strictSame(await store.dropEvents({ keptFrom: 1e9, keep: 1, limit: 10 }), none)
+      t.strictSame([await store.oldestCursor(), await store.oldestEventSeq(100001)], [0, 1])
+    })
+  })
+
   t.test('cursors', async (t) => {
     t.test('open at the end of the log and move forward only', async (t) => {
       const store = await open(t)
@@ -897,6 +973,24 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       await store.saveCursor('hook', end + 3)
       t.equal(await store.openCursor('hook'), end + 5)
       t.equal(await store.openCursor('other'), end + 1)
+    })
+
+    t.test('go with the events behind them, unless somebody has opened them', async (t) => {
+      const { store, id, oldest } = await openFullLog(t)
+      await store.openCursor('in use')
+      await store.saveCursor('left behind', 1)
+      await store.saveCursor('not so far', oldest + 4)
+      const dropped = await store.dropEvents({ keptFrom: 0, keep: 6, limit: 100 })
+      t.equal(dropped.cursors, 1)
+      t.equal(await store.openCursor('not so far'), oldest + 4)
+      t.equal(await store.openCursor('left behind'), await store.lastEventId(), 'it is as if it had never been')
+      await say(store, id, 10001, 'more')
+      await store.dropEvents({ keptFrom: 0, keep: 1, limit: 100 })
+      t.equal(
+        await store.openCursor('not so far'),
+        await store.oldestCursor(),
+        'who had nothing to hear is taken along'
+      )
     })
 
     t.test('of an empty log are at 0', async (t) => {

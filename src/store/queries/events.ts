@@ -10,7 +10,7 @@ import {
   type SenderRef
 } from '../../core/event.ts'
 import type { Segment } from '../../core/segment.ts'
-import type { MissedLimits } from '../../core/store.ts'
+import type { DroppedEvents, LogBounds, MissedLimits } from '../../core/store.ts'
 import type { Emit } from '../writer.ts'
 import type { AccountQueries } from './accounts.ts'
 import type { ChatQueries } from './chats.ts'
@@ -31,6 +31,9 @@ interface EventRow {
   rev: number
   client_id: string | null
 }
+
+/** Where `meta` says from which place on nothing is missing: it outlives what was dropped. */
+const OLDEST = 'oldest_cursor'
 
 /** The one event log and the cursors over it. Every function is synchronous; the caller owns the transaction. */
 export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: ChatQueries) {
@@ -82,8 +85,36 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     'insert into cursors(name, event_id) values (?, ?) on conflict(name) do update set event_id = excluded.event_id where excluded.event_id > event_id'
   )
 
+  const oldest = db.prepare(`select value from meta where key = '${OLDEST}'`)
+  const saveOldest = db.prepare(
+    `insert into meta(key, value) values ('${OLDEST}', ?) on conflict(key) do update set value = excluded.value`
+  )
+  const oldestSeq = db.prepare('select min(event_seq) as seq from events where chat_id = ?')
+  const ages = db.prepare('select id, time from events where id > ? order by id limit ?')
+  const newestOfInbox = db.prepare(`select id from events where chat_id = ${INBOX.id} order by event_seq desc limit 1`)
+  const drop = db.prepare('delete from events where id <= ? and id <> ?')
+  const dropViewers = db.prepare('delete from event_viewers where event_id <= ? and event_id <> ?')
+  const cursorsBefore = db.prepare('select name from cursors where event_id < ?')
+  const dropCursor = db.prepare('delete from cursors where name = ?')
+  /** Cursors that somebody has opened since this process began. */
+  const opened = new Set<string>()
+
   function insertRow(chatId: number, eventSeq: number, kind: EventKind, time: number, data: string): number {
     return Number(insert.run(chatId, eventSeq, kind, time, data).lastInsertRowid)
+  }
+
+  function oldestCursor(): number {
+    return Number((oldest.get() as { value: string } | undefined)?.value ?? 0)
+  }
+
+  /** Who is in use and had nothing to hear for long is taken along; the others are of targets that are gone. */
+  function dropCursors(before: number): number {
+    let dropped = 0
+    for (const { name } of cursorsBefore.all(before) as unknown as { name: string }[]) {
+      if (opened.has(name)) saveCursor.run(name, before)
+      else dropped += Number(dropCursor.run(name).changes)
+    }
+    return dropped
   }
 
   /** What the quoted messages say now; undefined when nothing is quoted. */
@@ -212,6 +243,31 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     },
 
     findCursor: (name: string) => (cursor.get(name) as { event_id: number } | undefined)?.event_id,
+
+    /** From now on the cursor is somebody's and is not given up. */
+    useCursor: (name: string): void => void opened.add(name),
+
+    oldestCursor,
+    oldestSeq: (chatId: number): number =>
+      (oldestSeq.get(chatId) as { seq: number | null }).seq ??
+      ((lastSeq.get(chatId) as { last_event_seq: number } | undefined)?.last_event_seq ?? 0) + 1,
+
+    drop({ keptFrom, keep, limit }: LogBounds): DroppedEvents {
+      const newest = (lastId.get() as { id: number }).id
+      // One more than may go tells whether there is more.
+      const rows = ages.all(oldestCursor(), limit + 1) as unknown as { id: number; time: number }[]
+      // Ids of events are those of messages, and the next one follows the newest: that one stays.
+      const kept = rows.findIndex(({ id, time }) => id === newest || (time >= keptFrom && id > newest - keep))
+      const isMore = kept === -1 && rows.length > limit
+      const last = rows[Math.min(kept === -1 ? rows.length : kept, limit) - 1]
+      if (!last) return { events: 0, cursors: 0, isMore: false }
+      // So does the newest that belongs to no chat, whose number the next one counts on.
+      const spared = (newestOfInbox.get() as { id: number } | undefined)?.id ?? 0
+      dropViewers.run(last.id, spared)
+      const events = Number(drop.run(last.id, spared).changes)
+      saveOldest.run(String(last.id))
+      return { events, cursors: dropCursors(last.id), isMore }
+    },
 
     saveCursor(name: string, eventId: number): void {
       saveCursor.run(name, eventId)
