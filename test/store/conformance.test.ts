@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Store } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
+import { auditStoreSuite } from '../suites/audit-store.ts'
 import { callStoreSuite } from '../suites/call-store.ts'
 import { fileStoreSuite } from '../suites/file-store.ts'
 import { friendStoreSuite } from '../suites/friend-store.ts'
@@ -16,6 +17,7 @@ import { storeSuite } from '../suites/store.ts'
 
 const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   storeSuite(t, open)
+  t.test('operators', async (t) => auditStoreSuite(t, open))
   t.test('calls', async (t) => callStoreSuite(t, open))
   t.test('people', async (t) => peopleStoreSuite(t, open))
   t.test('files', async (t) => fileStoreSuite(t, open))

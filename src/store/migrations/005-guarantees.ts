@@ -42,15 +42,14 @@ create table attempts(
 create index attempts_target on attempts(target_id, id);
 create index attempts_event on attempts(target_id, event_id);
 
--- The effect of a call that carried an idempotency key; written in the transaction of the effect.
+-- What a call answered that carried an idempotency key; written in the transaction of its effect.
 create table effects(
   account_id integer not null,
   key text not null,
   action text not null,
   -- Of the parameters: the same key with other ones is a mistake.
   digest blob not null,
-  effect text,
-  outcome text,
+  outcome text not null,
   created_at integer not null,
   primary key (account_id, key)
 ) strict, without rowid;
@@ -66,10 +65,24 @@ create table audit(
   ip text not null default ''
 ) strict;
 
+-- Of a token its digest; a key has to be read to verify what it has signed, and is sealed.
 create table operator_tokens(
   id integer primary key autoincrement,
   name text not null,
-  digest blob not null unique,
-  created_at integer not null
+  digest blob unique,
+  sealed_key blob,
+  created_at integer not null,
+  check ((digest is null) <> (sealed_key is null))
 ) strict;
+
+-- Calls of operators that count once; the answer is sealed, since it may hold a new secret.
+create table operator_calls(
+  operator text not null,
+  key text not null,
+  digest blob not null,
+  answer blob,
+  created_at integer not null,
+  primary key (operator, key)
+) strict, without rowid;
+create index operator_calls_age on operator_calls(created_at);
 `
