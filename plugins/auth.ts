@@ -1,84 +1,38 @@
-import { timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { isLoopback, type BotConfig } from '../src/config.ts'
+import { admit, findIntrusion, PLACES, type Found, type Why } from '../src/admission.ts'
+import type { BotConfig } from '../src/config.ts'
 import type { Store } from '../src/core/store.ts'
 import type { Tenure } from '../src/net/bot-socket.ts'
-import { parseBearer } from '../src/net/bearer.ts'
 import { tellBot, type MilkySentence } from '../src/protocols/milky-words.ts'
-import { digestToken } from '../src/secrets.ts'
+import { createKeyring, digestToken } from '../src/secrets.ts'
 
-export interface KnownBot {
-  readonly accountId: number
-  /** Nothing was proved, since this bot needs no token; only who is surely on this machine may speak for it. */
-  readonly isOpen: boolean
-  /** The token was once good; it opens nothing any more. */
-  readonly isDisabled: boolean
-}
-
-export type BotIdentity = KnownBot | 'missing' | 'wrong'
-
-/** Who a Milky access token stands for: the token is the identity, so many bots share one address. */
-export type IdentifyBot = (tokens: readonly string[]) => Promise<BotIdentity>
+/** A bot, by the token it showed. */
+export type IdentifyBot = (tokens: readonly string[]) => Promise<Found<number> | undefined>
 
 /**
- * Tokens of the configuration count before those in the database, so that a token which was changed in the file
- * is the only one from then on. `openBotId`: the bot that needs no token, when there is one.
+ * Who a Milky access token stands for: the token is the identity, so many bots share one address. Tokens of the
+ * configuration count before those in the database, so that a token which was changed in the file is the only one from
+ * then on. `openBotId`: the bot that needs no token, when there is one.
  */
 export function createBotAuth(store: Store, bots: readonly BotConfig[], openBotId: number | undefined): IdentifyBot {
-  const configured = bots.flatMap((bot) =>
-    bot.access_token ? [{ accountId: bot.id, digest: digestToken(bot.access_token) }] : []
-  )
-  const configuredIds = new Set(configured.map((entry) => entry.accountId))
+  const configured = bots.filter((bot) => bot.access_token)
+  const configuredIds = new Set(configured.map((bot) => bot.id))
+  const keyring = createKeyring(configured.map((bot) => [bot.access_token ?? '', bot.id] as const))
 
-  async function identify(token: string): Promise<KnownBot | undefined> {
-    const digest = digestToken(token)
-    const match = configured.find((entry) => timingSafeEqual(entry.digest, digest))
-    const account = match ? await store.findAccount(match.accountId) : await store.findAccountByToken(digest)
-    if (!account || (!match && configuredIds.has(account.id))) return undefined
-    return { accountId: account.id, isOpen: false, isDisabled: account.isDisabled }
+  async function identify(token: string): Promise<Found<number> | undefined> {
+    const id = keyring.find([token])
+    const account = id === undefined ? await store.findAccountByToken(digestToken(token)) : await store.findAccount(id)
+    if (!account || (id === undefined && configuredIds.has(account.id))) return undefined
+    return { who: account.id, isOff: account.isDisabled }
   }
 
   return async (tokens) => {
     const known = (await Promise.all(tokens.map(identify))).filter((bot) => bot !== undefined)
-    const identity = known.find((bot) => !bot.isDisabled) ?? known[0]
-    if (identity) return identity
+    const found = known.find((bot) => !bot.isOff) ?? known[0]
+    if (found || openBotId === undefined) return found
     // Some clients send an Authorization with nothing in it (contract 3.2), and nobody asked for one.
-    if (openBotId !== undefined) return { accountId: openBotId, isOpen: true, isDisabled: false }
-    return tokens.length === 0 ? 'missing' : 'wrong'
+    return { who: openBotId, isBare: true }
   }
-}
-
-/** The token of `Authorization: Bearer …`; the scheme in any case. */
-export function bearerToken(request: FastifyRequest): string | undefined {
-  return parseBearer(request.headers.authorization)
-}
-
-/** A query parameter that is there once and not empty. */
-export function queryValue(request: FastifyRequest, name: string): string | undefined {
-  const value = (request.query as Record<string, unknown>)[name]
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-/** The same for a token: some clients do not escape it, and what is a "+" to them is a space to whoever reads forms. */
-export function queryTokens(request: FastifyRequest, name: string): string[] {
-  const token = queryValue(request, name)
-  if (token === undefined) return []
-  return token.includes(' ') ? [token, token.replaceAll(' ', '+')] : [token]
-}
-
-/**
- * Whether the request was addressed to this machine by a name of its own. A page whose domain was pointed at 127.0.0.1, and
- * a reverse proxy that opens the gateway to the world, are addressed otherwise.
- */
-export function isAddressedHere(request: FastifyRequest): boolean {
-  return isLoopback(request.hostname)
-}
-
-/** Whether a browser page of another site made this request. Programs send no Origin. */
-export function isForeignOrigin(request: FastifyRequest, allowed: readonly string[]): boolean {
-  const { origin } = request.headers
-  if (origin === undefined || allowed.includes(origin)) return false
-  return !URL.canParse(origin) || new URL(origin).host !== request.host
 }
 
 /** What a door for bots says to whom it does not let in. */
@@ -93,7 +47,13 @@ export interface Refusal {
   readonly isIntrusion?: boolean
 }
 
-export function isRefusal(admission: KnownBot | Refusal): admission is Refusal {
+export interface AdmittedBot {
+  readonly accountId: number
+  /** The token was once good; it opens nothing any more. */
+  readonly isDisabled: boolean
+}
+
+export function isRefusal(admission: AdmittedBot | Refusal): admission is Refusal {
   return 'status' in admission
 }
 
@@ -108,15 +68,26 @@ export interface AdmitOptions {
 }
 
 /** Who a request speaks for. Decided before anything else about it: who may not come in learns nothing. */
-export async function admitBot(request: FastifyRequest, options: AdmitOptions): Promise<KnownBot | Refusal> {
+export async function admitBot(request: FastifyRequest, options: AdmitOptions): Promise<AdmittedBot | Refusal> {
   const { app, identifyBot, wrongToken, allowedOrigins, isHandshake } = options
-  const identity = await identifyBot(isHandshake ? botTokens(request) : headerTokens(request))
-  const waitS = await takeBudget(app, request, identity, isHandshake)
+  const door = isHandshake ? 'milky-socket' : 'milky-call'
+  const { who, why } = await admit(request, door, identifyBot, allowedOrigins)
+  const waitS = await takeBudget(app, request, who, isHandshake)
   if (waitS !== undefined) return { status: 429, sentence: 'too many requests; try again in {} s', value: waitS, waitS }
-  if (identity === 'missing') return { status: 401, sentence: isHandshake ? NO_HANDSHAKE_TOKEN : NO_TOKEN }
-  if (identity === 'wrong') return { status: wrongToken, sentence: 'this access token is not known' }
-  const intrusion = identity.isOpen && findIntrusion(request, allowedOrigins)
-  return intrusion ? { status: wrongToken, sentence: intrusion, isIntrusion: true } : identity
+  if (who !== undefined) return { accountId: who, isDisabled: why === 'off' }
+  if (why === 'missing') return { status: 401, sentence: isHandshake ? NO_HANDSHAKE_TOKEN : NO_TOKEN }
+  return refuseStranger(why, wrongToken)
+}
+
+function refuseStranger(why: Why | undefined, status: number): Refusal {
+  const sentence = why && INTRUSIONS[why]
+  if (sentence) return { status, sentence, isIntrusion: true }
+  return { status, sentence: 'this access token is not known' }
+}
+
+const INTRUSIONS: { readonly [W in Why]?: MilkySentence } = {
+  elsewhere: 'without an access token this bot is only for this machine: call it as localhost',
+  'foreign-page': 'without an access token this bot is not for web pages of other origins'
 }
 
 const NO_TOKEN = 'no access token: send the header "Authorization: Bearer <access_token>"'
@@ -127,20 +98,11 @@ const NO_HANDSHAKE_TOKEN =
 function takeBudget(
   { budgets }: AdmitOptions['app'],
   request: FastifyRequest,
-  identity: BotIdentity,
+  botId: number | undefined,
   isHandshake: boolean
 ): Promise<number | undefined> {
-  if (typeof identity === 'object') return budgets.http(request, `bot ${identity.accountId}`)
+  if (botId !== undefined) return budgets.http(request, `bot ${botId}`)
   return isHandshake ? budgets.upgrade(request) : budgets.http(request)
-}
-
-/** Why somebody may not speak for a bot that needs no token: without one, any page that a person opens could. */
-export function findIntrusion(request: FastifyRequest, allowedOrigins: readonly string[]): MilkySentence | undefined {
-  if (!isAddressedHere(request))
-    return 'without an access token this bot is only for this machine: call it as localhost'
-  if (isForeignOrigin(request, allowedOrigins))
-    return 'without an access token this bot is not for web pages of other origins'
-  return undefined
 }
 
 /** A browser asks before it calls, without the token: only where none is needed does it matter who asks. */
@@ -148,19 +110,9 @@ export async function findPreflightRefusal(
   request: FastifyRequest,
   { identifyBot, allowedOrigins }: Pick<AdmitOptions, 'identifyBot' | 'allowedOrigins'>
 ): Promise<Refusal | undefined> {
-  const identity = await identifyBot([])
-  const intrusion = typeof identity === 'object' && findIntrusion(request, allowedOrigins)
-  return intrusion ? { status: 401, sentence: intrusion, isIntrusion: true } : undefined
-}
-
-function headerTokens(request: FastifyRequest): string[] {
-  const token = bearerToken(request)
-  return token === undefined ? [] : [token]
-}
-
-/** Query and header; where both are given either may match (contract 3.3). */
-export function botTokens(request: FastifyRequest): string[] {
-  return [...queryTokens(request, 'access_token'), ...headerTokens(request)]
+  const found = await identifyBot([])
+  const why = found?.isBare ? findIntrusion(request, allowedOrigins) : undefined
+  return why && refuseStranger(why, 401)
 }
 
 /** On what terms whoever came in with this request stays; `request.botId` is who it is. */
@@ -173,15 +125,12 @@ export function createTenure(
 ): Tenure {
   const { access, onError, store, identifyBot } = options
   const { botId } = request
-  const tokens = botTokens(request)
+  const tokens = PLACES['milky-socket'](request)
   return {
     access,
     onError,
     isOn: async () => (await store.findAccount(botId))?.isDisabled === false,
-    async mayStay() {
-      const identity = await identifyBot(tokens)
-      return typeof identity === 'object' && identity.accountId === botId
-    }
+    mayStay: async () => (await identifyBot(tokens))?.who === botId
   }
 }
 

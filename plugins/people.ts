@@ -1,12 +1,12 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { admit, identifyPerson } from '../src/admission.ts'
 import type { Dispatcher } from '../src/core/dispatcher.ts'
 import { ActionError, type Reason } from '../src/core/errors.ts'
-import { parseBearer } from '../src/net/bearer.ts'
 import { toErrorAnswer, toErrorCode } from '../src/protocols/imsuite.ts'
 import { toRefusal } from '../src/protocols/imsuite-rest.ts'
 import { say, type Sentence } from '../src/protocols/words.ts'
-import { isFault, isTemporary, type Sessions, type Signed } from '../src/sessions.ts'
+import { isTemporary, type Sessions, type Signed } from '../src/sessions.ts'
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>
 
@@ -92,15 +92,15 @@ export default fp(async (app: FastifyInstance, { sessions, isForBots = () => fal
       return wait === undefined ? undefined : sendWait(request, reply, wait * 1000)
     }
 
+  const identify = identifyPerson(sessions.verify)
   const signedIn: Hook = async (request, reply) => {
-    const token = parseBearer(request.headers.authorization)
-    if (token === undefined) return reply.code(401).send(toRefusal(sayTo(request, '认证令牌格式错误'), 'UNAUTHORIZED'))
-    const signed = await sessions.verify(token)
-    if (isFault(signed)) {
-      const [status, code] = isTemporary(signed) ? [503, 'SERVICE_UNAVAILABLE'] : [401, 'UNAUTHORIZED']
-      return reply.code(status).send(toRefusal(sayTo(request, signed.fault), code))
+    const { who, fault } = await admit(request, 'person', identify)
+    if (fault) {
+      const [status, code] = isTemporary(fault) ? [503, 'SERVICE_UNAVAILABLE'] : [401, 'UNAUTHORIZED']
+      return reply.code(status).send(toRefusal(sayTo(request, fault.fault), code))
     }
-    request.person = signed
+    if (!who) return reply.code(401).send(toRefusal(sayTo(request, '认证令牌格式错误'), 'UNAUTHORIZED'))
+    request.person = who
     return undefined
   }
 

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { bearerToken } from '../plugins/auth.ts'
 import { personOf, sayTo } from '../plugins/people.ts'
+import { bearerToken } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
 import { MIN_PASSWORD_LENGTH } from '../src/core/accounts.ts'
 import { ActionError } from '../src/core/errors.ts'

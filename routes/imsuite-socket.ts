@@ -1,13 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { isForeignOrigin, queryValue } from '../plugins/auth.ts'
+import { admit as admitAt, identifyPerson, isForeignOrigin, queryValue, type Admission } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
 import { createAllowances } from '../src/core/allowances.ts'
 import { ActionError } from '../src/core/errors.ts'
 import { isEphemeral } from '../src/core/signal.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
-import { parseBearer } from '../src/net/bearer.ts'
 import { CLOSE, type CloseReason } from '../src/net/close-codes.ts'
 import { createConnection, type Connection } from '../src/net/connection.ts'
 import { watchExpiry, watchSilence } from '../src/net/ends.ts'
@@ -68,10 +67,10 @@ export async function imSuiteSocket(
   const { limits, im } = config
   const { store, hub, clock, now } = gateway
   const codecs = createImSuiteCodecs(gateway.links.linkOf)
-  const access = watchAccess({ store, onError: gateway.onError })
+  const access = watchAccess(gateway)
   const resume = createResume({ store, position: hub.position, clock, onError: gateway.onError })
   // Its pings carry the cursor; who answers nothing at all is found by `watchSilence`.
-  const heartbeat = startHeartbeat(limits.im_ping, Infinity)
+  const heartbeat = startHeartbeat({ periodMs: limits.im_ping, pongMs: Infinity })
   const allowances = createAllowances(
     {
       frame: { perSecond: limits.im_frame_rate, burst: limits.im_frame_burst },
@@ -83,6 +82,8 @@ export async function imSuiteSocket(
   /** Everybody who is here, by device; of one account the oldest first. */
   const seats = new Map<string, Seat>()
   const ended = new WeakSet<Connection>()
+  const identifyToken = identifyPerson(sessions.verify)
+  const identifyTicket = identifyPerson(sessions.redeem)
 
   /** Before the upgrade, so that no frame can arrive while the token is looked at. What is wrong is told after it: a browser cannot see a 401. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -97,13 +98,18 @@ export async function imSuiteSocket(
     if (wait !== undefined) return refuse(429, 'too many connections').header('retry-after', wait)
     if (isForeignOrigin(request, config.server.allowed_origins))
       return reply.code(403).send({ success: false, error: 'this origin is not allowed' })
-    const { token, ticket } = credentialsOf(request)
-    if (token !== undefined) request.signed = await sessions.verify(token)
-    else if (ticket !== undefined) request.signed = await sessions.redeem(ticket)
+    const { who, fault } = await admitPerson(request)
+    request.signed = who ?? fault ?? null
     if (im.auth_reject !== 'http401' || (!request.signed && im.late_auth)) return
     // As the upstream server words it (contract 1.3).
     if (!request.signed) return refuse(401, '缺少认证token')
     if (isFault(request.signed)) return refuse(401, 'token无效')
+  }
+
+  /** A ticket counts where no token is shown; it is used up by that. */
+  async function admitPerson(request: FastifyRequest): Promise<Admission<Signed>> {
+    const byToken = await admitAt(request, 'person-socket', identifyToken)
+    return byToken.why === 'missing' ? admitAt(request, 'person-ticket', identifyTicket) : byToken
   }
 
   /** Seconds until this address may connect again; undefined when it may now. */
@@ -202,9 +208,11 @@ export async function imSuiteSocket(
         mayStay: () => sessions.isLive(seat.signed),
         end: () => end(line, 'session_revoked', CLOSE.unauthenticated)
       }),
-      heartbeat.watch(socket, () => {
-        if (gate.isOpen()) sent = hub.position()
-        return sent < 0 ? '' : String(sent)
+      heartbeat.watch(socket, {
+        payload() {
+          if (gate.isOpen()) sent = hub.position()
+          return sent < 0 ? '' : String(sent)
+        }
       }),
       watchSilence(socket, limits.im_silence, () => end(seat, 'heartbeat_timeout', CLOSE.heartbeat)),
       watchToken(seat),
@@ -369,14 +377,4 @@ async function openEpoch({ store }: Gateway): Promise<string> {
   const epoch = createId()
   await store.setMeta('epoch', epoch)
   return epoch
-}
-
-/** In the order of contract 2.1. `Sec-WebSocket-Protocol: bearer, <jwt>` is the one header that a browser can choose. */
-function credentialsOf(request: FastifyRequest): { token: string | undefined; ticket: string | undefined } {
-  const protocols = request.headers['sec-websocket-protocol'] ?? ''
-  const token =
-    queryValue(request, 'token') ??
-    parseBearer(request.headers.authorization) ??
-    /(?:^|,) *bearer *, *([^ ,]+)/i.exec(protocols)?.[1]
-  return { token, ticket: queryValue(request, 'ticket') }
 }

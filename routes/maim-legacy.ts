@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
@@ -12,8 +11,8 @@ import {
 } from '../sdk/src/legacy-session.ts'
 import { isObject, MessageBase, MessageError } from '../sdk/src/message.ts'
 import { decodeHeader } from '../sdk/src/text.ts'
-import { isAddressedHere, isForeignOrigin } from '../plugins/auth.ts'
-import { isLoopback, type Config } from '../src/config.ts'
+import { admit as admitAt, type Identify } from '../src/admission.ts'
+import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
 import { CLOSE } from '../src/net/close-codes.ts'
@@ -28,7 +27,7 @@ import type { MaimStats } from '../src/net/maim-stats.ts'
 import type { TellOptions } from '../src/net/maim-teller.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { findStranger, type Stranger } from '../src/protocols/maim-strangers.ts'
-import { createId, digestToken } from '../src/secrets.ts'
+import { createId, createKeyring } from '../src/secrets.ts'
 
 export interface MaimLegacyOptions {
   readonly gateway: Gateway
@@ -98,7 +97,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   const { limits, maim, server } = config
   const stats = options.stats.legacy
   const log = gateway.log.child({ door: 'maim-legacy' })
-  const access = watchAccess({ store, onError })
+  const access = watchAccess(gateway)
   // What comes behind the largest message must not count as too much.
   const maxQueuedBytes = limits.connection_buffer + limits.maim_legacy_frame
   const keepS = limits.maim_keep_time / 1000
@@ -111,15 +110,13 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     now,
     onError
   })
-  const grants = [
-    ...maim.legacy_tokens.map((token) => ({ ...NO_ACCOUNT, digest: digestToken(token) })),
-    ...maim.keys.map(({ api_key: key, account: accountId, chats, max_frame: maxFrame, notices }) => ({
-      digest: digestToken(key),
-      accountId,
-      chats,
-      tell: { maxBytes: maxFrame ?? LEGACY_MAX_FRAME, notices }
-    }))
-  ]
+  const keyring = createKeyring<Grant>([
+    ...maim.legacy_tokens.map((token) => [token, NO_ACCOUNT] as const),
+    ...maim.keys.map(
+      ({ api_key: key, account: accountId, chats, max_frame: maxFrame, notices }) =>
+        [key, { accountId, chats, tell: { maxBytes: maxFrame ?? LEGACY_MAX_FRAME, notices } }] as const
+    )
+  ])
   const seats = new Map<string, Seat>()
   /** By account and platform: two connections must not have two ideas of what was told. */
   const pushes = new Map<string, Promise<ConfirmedPush>>()
@@ -140,17 +137,12 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     log.warn({ address, ...fields }, words)
   }
 
-  /** What the token opens; a wrong one takes as long as a right one. */
-  function findGrant(token: string | undefined, request: FastifyRequest): Grant | undefined {
-    const digest = digestToken(token ?? '')
-    let found: Grant | undefined
-    for (const grant of grants) if (timingSafeEqual(grant.digest, digest)) found ??= grant
-    if (found) return found
+  const identify: Identify<Grant> = async (tokens) => {
+    const grant = keyring.find(tokens)
+    if (grant) return { who: grant, isOff: grant.accountId !== undefined && !(await isOn(grant.accountId)) }
     // A key that is mistyped must not come in as a stranger who hears nothing.
-    const isBare = maim.legacy_tokens.length === 0 && (!token || grants.length === 0)
-    const isHere = isLoopback(request.ip) && isAddressedHere(request)
-    if (!isBare || !isHere || isForeignOrigin(request, server.allowed_origins)) return undefined
-    return NO_ACCOUNT
+    const isBare = maim.legacy_tokens.length === 0 && (tokens.length === 0 || maim.keys.length === 0)
+    return isBare ? { who: NO_ACCOUNT, isBare } : undefined
   }
 
   const isOn = async (accountId: number): Promise<boolean> => (await store.findAccount(accountId))?.isDisabled === false
@@ -163,16 +155,15 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     }
     const { headers } = request
     const platform = decodeHeader(headers['platform']) || DEFAULT_PLATFORM
-    const grant = findGrant(decodeHeader(headers.authorization), request)
-    const { accountId } = grant ?? {}
-    const isIn = grant && (accountId === undefined || (await isOn(accountId)))
-    if (!isIn) {
+    const { who: grant, why } = await admitAt(request, 'maim-legacy', identify, server.allowed_origins)
+    if (!grant || why !== undefined) {
       stats.refused++
       const waitS = await app.budgets.upgrade(request)
       if (waitS === undefined) return undefined
       const message = `too many requests; try again in ${waitS} s`
       return reply.code(429).header('retry-after', waitS).send({ status: 'failed', retcode: -429, message })
     }
+    const { accountId } = grant
     request.legacyPeer = {
       platform,
       ...(accountId !== undefined && { accountId }),
@@ -260,7 +251,8 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
 
   function enter(socket: WebSocket, connection: Connection, request: FastifyRequest, peer: Peer): void {
     const { platform, accountId, push } = peer
-    const address = `${request.ip}:${request.raw.socket.remotePort}`
+    const stream = request.raw.socket
+    const address = `${request.ip}:${stream.remotePort}`
     const old = seats.get(platform)
     if (old) {
       log.warn(
@@ -273,7 +265,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     const mailbox = post.open(platform, socket, connection)
     const undo = [
       mailbox.close,
-      ...(push ? [push.open(socket, connection)] : [heartbeat.watch(socket)]),
+      ...(push ? [push.open(socket, connection, stream)] : [heartbeat.watch(socket, { stream })]),
       ...(accountId === undefined ? [] : attend(accountId, connection, Boolean(push))),
       () => void app.farewells.delete(socket)
     ]

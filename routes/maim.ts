@@ -1,12 +1,11 @@
-import { timingSafeEqual } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
-import { queryTokens, queryValue } from '../plugins/auth.ts'
 import type { Envelope } from '../sdk/src/envelope.ts'
 import { isObject } from '../sdk/src/message.ts'
 import { ApiSession, type AckNote, type Received } from '../sdk/src/session.ts'
 import { decodeHeader, readBinary, toBuffer } from '../sdk/src/text.ts'
+import { admit as admitAt, PLACES, queryValue, type Identify } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -22,7 +21,7 @@ import { countIn } from '../src/net/maim-link.ts'
 import { createMaimPost } from '../src/net/maim-post.ts'
 import { createSeenShelf } from '../src/net/maim-shelf.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
-import { createId, digestToken } from '../src/secrets.ts'
+import { createId, createKeyring, digestToken } from '../src/secrets.ts'
 
 export interface MaimOptions {
   readonly gateway: Gateway
@@ -40,6 +39,8 @@ declare module 'fastify' {
 
 /** As the real server (contract 2.7). */
 const PING_MS = 20_000
+/** Less than the 20 s of the real server: whoever is gone is found within 33 s. */
+const PONG_MS = 13_000
 /** What the client of 0.6.4 takes, and what later ones take (contract 2.7). */
 const OLD_MAX_FRAME = 1024 * 1024
 const NEW_MAX_FRAME = 104_857_600
@@ -80,8 +81,9 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
   const door = stats.api
   const log = gateway.log.child({ door: 'maim-api' })
   const keys = settings.keys.map((key) => ({ ...key, digest: digestToken(key.api_key) }))
-  const heartbeat = startHeartbeat(PING_MS)
-  const access = watchAccess({ store, onError })
+  const keyring = createKeyring(keys.map((key) => [key.api_key, key] as const))
+  const heartbeat = startHeartbeat({ periodMs: PING_MS, pongMs: PONG_MS })
+  const access = watchAccess(gateway)
   const shelf = createSeenShelf({ ticks: clock.ticks })
   const post = createMaimPost({ store, hub, brainOf, stats, limits, log, now, onError })
   const dispatch = createMaimDispatch({ keys, post, brainOf, stats: door, log, onError })
@@ -105,26 +107,22 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
       void reply.header('upgrade', 'websocket')
       return refuse(426, 'this address speaks WebSocket: the API-Server protocol of maim_message')
     }
-    const key = findKey(request)
-    const isOn = key !== undefined && (await isAccountOn(key.account))
+    const { who: key, why } = await admitAt(request, 'maim-api', identify)
     const wait = key ? await app.budgets.http(request, `maim ${key.account}`) : await app.budgets.upgrade(request)
     if (wait !== undefined) {
       void reply.header('retry-after', wait)
       return refuse(429, `too many connections; try again in ${wait} s`)
     }
     if (platformOf(request).length > MAX_PLATFORM) return refuse(400, `platform: at most ${MAX_PLATFORM} letters`)
-    if (isOn) request.maimKey = key
-    if (isOn || settings.auth_reject === 'close1000') return undefined
+    if (key && why === undefined) request.maimKey = key
+    if (why === undefined || settings.auth_reject === 'close1000') return undefined
     door.refused++
-    return refuse(401, key ? ACCOUNT_OFF.reason : describeRefusal(request))
+    return refuse(401, why === 'off' ? ACCOUNT_OFF.reason : describeRefusal(request))
   }
 
-  function findKey(request: FastifyRequest): MaimKey | undefined {
-    const digests = shownKeys(request).map(digestToken)
-    let found: MaimKey | undefined
-    // A wrong key takes as long as a right one.
-    for (const digest of digests) for (const key of keys) if (timingSafeEqual(key.digest, digest)) found ??= key
-    return found
+  const identify: Identify<MaimKey> = async (tokens) => {
+    const key = keyring.find(tokens)
+    return key && { who: key, isOff: !(await isAccountOn(key.account)) }
   }
 
   const isAccountOn = async (id: number): Promise<boolean> => (await store.findAccount(id))?.isDisabled === false
@@ -197,7 +195,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
         receive: ({ kind }) => kind === 'account.disabled' && end(ACCOUNT_OFF)
       }),
       access.watch({ mayStay: () => isAccountOn(accountId), end: () => end(ACCOUNT_OFF) }),
-      heartbeat.watch(socket),
+      heartbeat.watch(socket, { stream: request.raw.socket }),
       key.chats ? devices.add({ id: deviceId, accountId, kind: 'bot' }) : () => {},
       () => app.farewells.delete(socket)
     ]
@@ -297,14 +295,6 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
   }
 }
 
-/** The query before the header; nothing at all falls back (contract 2.1). */
-function shownKeys(request: FastifyRequest): string[] {
-  const inQuery = queryTokens(request, 'api_key')
-  if (inQuery.length > 0) return inQuery
-  const inHeader = decodeHeader(request.headers['x-apikey'])
-  return inHeader ? [inHeader] : []
-}
-
 function platformOf(request: FastifyRequest): string {
   return queryValue(request, 'platform') ?? (decodeHeader(request.headers['x-platform']) || 'unknown')
 }
@@ -315,7 +305,7 @@ function uuidOf(request: FastifyRequest): string | undefined {
 }
 
 function describeRefusal(request: FastifyRequest): string {
-  if (shownKeys(request).length > 0)
+  if (PLACES['maim-api'](request).length > 0)
     return 'this api_key is not known: it has to stand under maim.keys in the configuration'
   return 'no api_key: connect with ?api_key=<key>&platform=<name>, or the headers x-apikey and x-platform'
 }

@@ -1,13 +1,12 @@
-import { timingSafeEqual } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { bearerToken, isAddressedHere } from '../plugins/auth.ts'
 import type { Metric, Samples } from '../plugins/metrics.ts'
-import { isLoopback, type Config } from '../src/config.ts'
+import { admit as admitAt, type Identify } from '../src/admission.ts'
+import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import type { DoorStats, MaimStats } from '../src/net/maim-stats.ts'
-import { digestToken } from '../src/secrets.ts'
+import { createKeyring } from '../src/secrets.ts'
 
 export interface MetricsOptions {
   readonly gateway: Gateway
@@ -21,18 +20,19 @@ export interface MetricsOptions {
 /** `GET /metrics`: what goes on, for Prometheus and whoever reads as it does. */
 export async function metrics(app: FastifyInstance, options: MetricsOptions): Promise<void> {
   const { metrics_token: token } = options.config.server
-  const digest = token === null ? undefined : digestToken(token)
+  const identify = identifyReader(token)
   for (const metric of [...describeGateway(options), ...describeMaim(options.stats)]) app.metrics.add(metric)
 
   /** Decided before anything is read. Whoever guesses is counted by address. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    if (digest ? isHolder(request, digest) : isHere(request)) return undefined
+    const { why } = await admitAt(request, 'metrics', identify)
+    if (why === undefined) return undefined
     const refuse = (status: number, message: string): FastifyReply =>
       reply.code(status).send({ status: 'failed', retcode: -status, message })
     const waitS = await app.budgets.http(request)
     if (waitS !== undefined)
       return refuse(429, `too many requests; try again in ${waitS} s`).header('retry-after', waitS)
-    if (digest) return refuse(401, 'send the header "Authorization: Bearer <server.metrics_token>"')
+    if (token !== null) return refuse(401, 'send the header "Authorization: Bearer <server.metrics_token>"')
     return refuse(403, 'without server.metrics_token only programs on this machine may read this, as localhost')
   }
 
@@ -42,16 +42,11 @@ export async function metrics(app: FastifyInstance, options: MetricsOptions): Pr
   })
 }
 
-function isHolder(request: FastifyRequest, digest: Uint8Array): boolean {
-  const token = bearerToken(request)
-  return token !== undefined && timingSafeEqual(digestToken(token), digest)
-}
-
-/** A reverse proxy on this machine asks for others. */
-function isHere(request: FastifyRequest): boolean {
-  const { 'x-forwarded-for': forwardedFor, forwarded } = request.headers
-  if (forwardedFor !== undefined || forwarded !== undefined) return false
-  return isLoopback(request.socket.remoteAddress ?? '') && isAddressedHere(request)
+/** Who has the token; where there is none, programs on this machine. */
+function identifyReader(token: string | null): Identify<'reader'> {
+  if (token === null) return () => ({ who: 'reader', isBare: true })
+  const keyring = createKeyring([[token, { who: 'reader' }] as const])
+  return keyring.find
 }
 
 function describeGateway({ gateway, config, version }: MetricsOptions): Metric[] {

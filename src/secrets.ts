@@ -1,4 +1,4 @@
-import { hash, randomBytes, randomUUID } from 'node:crypto'
+import { hash, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
 import { chmod, mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hash as argon2, verify } from '@node-rs/argon2'
@@ -31,6 +31,24 @@ export function createCallId(): string {
 /** SHA-256 of the UTF-8 bytes. A token has 256 random bits, so nothing slower is needed. */
 export function digestToken(token: string): Buffer {
   return hash('sha256', token, 'buffer')
+}
+
+/** What tokens open. Holds their digests alone. */
+export interface Keyring<Grant> {
+  /** What the first of these tokens opens that opens anything. A wrong one takes as long as a right one. */
+  readonly find: (tokens: readonly string[]) => Grant | undefined
+}
+
+export function createKeyring<Grant>(grants: Iterable<readonly [token: string, grant: Grant]>): Keyring<Grant> {
+  const known = Array.from(grants, ([token, grant]) => ({ digest: digestToken(token), grant }))
+  return {
+    find(tokens) {
+      let found: { readonly grant: Grant } | undefined
+      for (const digest of tokens.map(digestToken))
+        for (const key of known) if (timingSafeEqual(key.digest, digest)) found ??= key
+      return found?.grant
+    }
+  }
 }
 
 /** argon2id with the parameters of OWASP's first choice: 19 MiB, two passes; runs in the thread pool. */
