@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { ClientOptions, WebSocket } from 'ws'
 import { startDialer } from '../sdk/src/dialer.ts'
 import { LEGACY_MAX_FRAME } from '../sdk/src/legacy-session.ts'
@@ -33,7 +34,7 @@ export async function startMaimClient(options: MaimClientOptions): Promise<Runni
   const uuid = `lactea_${createId()}`
   const link = await createLink(options, log, uuid)
 
-  function onOpen(socket: WebSocket): (code: number) => void {
+  function onOpen(socket: WebSocket, stream: Socket | undefined): (code: number) => void {
     const connection = createConnection({
       socket,
       maxQueuedBytes: limits.connection_buffer,
@@ -41,7 +42,7 @@ export async function startMaimClient(options: MaimClientOptions): Promise<Runni
       onSlow: () => log.warn('the other side reads too slowly, its socket is closed')
     })
     const leave = gateway.devices.add({ id: createId(), accountId: bot.id, kind: 'bot' })
-    const close = link.open(socket, connection)
+    const close = link.open(socket, connection, stream)
     stats.links.connections++
     return (code) => {
       stats.links.connections--

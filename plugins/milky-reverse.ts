@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WebSocket } from 'ws'
 import { startDialer } from '../sdk/src/dialer.ts'
@@ -55,7 +56,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
   })
   let serving: Serving | undefined
 
-  function onOpen(socket: WebSocket): () => void {
+  function onOpen(socket: WebSocket, stream: Socket | undefined): () => void {
     const connection = createConnection({
       socket,
       maxQueuedBytes: limits.connection_buffer,
@@ -74,7 +75,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
       frameRate: limits.frame_rate,
       onError: gateway.onError
     })
-    const endPush = push.open(socket, connection)
+    const endPush = push.open(socket, connection, stream)
 
     return () => {
       endPush()

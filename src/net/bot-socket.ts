@@ -25,7 +25,7 @@ export interface BotSocketOptions {
   readonly deviceId: string
   readonly codec: Codec
   /** The bot also hears what it says itself. */
-  readonly reportsSelf: boolean
+  readonly reportsSelf: () => boolean
   /** Unsent bytes at which the bot counts as slow. */
   readonly maxQueuedBytes: number
   readonly hub: Hub
@@ -76,7 +76,7 @@ export function openBotSocket(options: BotSocketOptions): Connection {
     viewerId: accountId,
     deviceId,
     receive(event, frameOf) {
-      if (!reportsSelf && isOwnMessage(event, accountId)) return
+      if (isOwnMessage(event, accountId) && !reportsSelf()) return
       const frame = frameOf(codec, accountId)
       if (frame) connection.send(frame)
       // Whoever is switched off hears of it, and nothing after it.
@@ -84,7 +84,7 @@ export function openBotSocket(options: BotSocketOptions): Connection {
     }
   })
   const leave = devices.add({ id: deviceId, accountId, kind: 'bot' })
-  heartbeat.watch(socket)
+  heartbeat.watch(socket, { stream })
   const unwatch = watchTenure(tenure, end)
   log.info({}, 'bot connected')
   socket.once('close', (code: number) => {

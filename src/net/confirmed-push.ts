@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { GatewayEvent } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
@@ -28,8 +29,11 @@ export interface ConfirmedPushOptions {
 }
 
 export interface ConfirmedPush {
-  /** Begins behind the last confirmed place. Gives back what to call when the connection is over, with its close code. */
-  readonly open: (socket: WebSocket, connection: Connection) => (code?: number) => void
+  /**
+   * Begins behind the last confirmed place. `stream` is what lies below the socket. Gives back what to call when the
+   * connection is over, with its close code.
+   */
+  readonly open: (socket: WebSocket, connection: Connection, stream: Socket | undefined) => (code?: number) => void
   /** Resolves when the newest place is stored. */
   readonly settled: () => Promise<void>
 }
@@ -55,7 +59,7 @@ export async function createConfirmedPush(options: ConfirmedPushOptions): Promis
     cursor.advance(eventId)
   }
 
-  function open(socket: WebSocket, connection: Connection): (code?: number) => void {
+  function open(socket: WebSocket, connection: Connection, stream: Socket | undefined): (code?: number) => void {
     let sent = confirmed
     /** The first event that was told and is not confirmed. */
     let first: number | undefined
@@ -70,7 +74,7 @@ export async function createConfirmedPush(options: ConfirmedPushOptions): Promis
       if (first !== undefined && eventId >= first) first = undefined
       onConfirmed()
     })
-    heartbeat.watch(socket, () => `cursor ${sent}`)
+    heartbeat.watch(socket, { payload: () => `cursor ${sent}`, stream })
 
     async function tell(event: GatewayEvent): Promise<void> {
       const encoded = encode(event)

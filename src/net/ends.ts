@@ -4,13 +4,23 @@ import type { Clock } from '../core/clock.ts'
 
 /** Calls `onSilent` once the socket has said nothing at all for so long. */
 export function watchSilence(socket: WebSocket, ms: number, onSilent: () => void): Undo {
-  const timer = setTimeout(onSilent, ms)
+  let heard = 0
+  const timer = setTimeout(() => {
+    const before = heard
+    // What has arrived while the event loop was blocked is read first.
+    setImmediate(() => heard === before && !isOver && onSilent())
+  }, ms)
   timer.unref()
+  let isOver = false
   const refresh = (): void => {
+    heard++
     timer.refresh()
   }
   for (const event of ['message', 'ping', 'pong']) socket.on(event, refresh)
-  return () => clearTimeout(timer)
+  return () => {
+    isOver = true
+    clearTimeout(timer)
+  }
 }
 
 export interface ExpiryOptions {

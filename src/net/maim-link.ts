@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import { MessageConverter } from '../../sdk/src/converter.ts'
 import { createCustomMessage } from '../../sdk/src/custom.ts'
@@ -57,7 +58,7 @@ export interface LinkOptions {
 /** A link that we dial, over its connections. */
 export interface MaimLink {
   /** Called when the connection is open. Gives back what to call when it is over, with its close code. */
-  readonly open: (socket: WebSocket, connection: Connection) => (code: number) => void
+  readonly open: (socket: WebSocket, connection: Connection, stream: Socket | undefined) => (code: number) => void
   /** Resolves when nothing is under way any more and the place in the log is stored. */
   readonly stop: () => Promise<void>
 }
@@ -93,7 +94,7 @@ export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> 
     maxDeaths: MAX_DEATHS
   })
 
-  function open(socket: WebSocket, connection: Connection): (code: number) => void {
+  function open(socket: WebSocket, connection: Connection, stream: Socket | undefined): (code: number) => void {
     const budget = new FrameBudget(socket, frameRate)
     const answer = ({ name, content }: Answer): void => {
       stats.sent++
@@ -118,7 +119,7 @@ export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> 
       onUnreadable: (why) => log.debug({ why }, 'a frame was passed over'),
       onError: (err) => log.warn({ err }, 'a message of the other side could not be carried out')
     })
-    return push.open(socket, connection)
+    return push.open(socket, connection, stream)
   }
 
   return { open, stop: push.settled }
@@ -200,10 +201,10 @@ export async function createApiLink(options: ApiLinkOptions): Promise<MaimLink> 
     outbox.drop(poison)
   }
 
-  function open(socket: WebSocket, connection: Connection): (code: number) => void {
+  function open(socket: WebSocket, connection: Connection, stream: Socket | undefined): (code: number) => void {
     const budget = new FrameBudget(socket, frameRate)
     const acksBefore = stats.acksIn
-    options.heartbeat.watch(socket)
+    options.heartbeat.watch(socket, { stream })
     const session = new ApiSession({
       side: 'client',
       uuid,
