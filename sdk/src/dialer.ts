@@ -9,6 +9,15 @@ export interface CloseReason {
   readonly reason: string
 }
 
+/**
+ * What a server that we dialled may do to us: pieces of one message, pieces of one frame, and how long it may take to
+ * answer the close of a connection on which it broke the protocol.
+ */
+const BOUNDS = { maxFragments: 1024, maxBufferedChunks: 131_072, closeTimeout: 5000 }
+const HANDSHAKE_MS = 10_000
+/** When nothing came for so long, the operating system asks whether the other machine is still there. */
+const KEEP_ALIVE_MS = 30_000
+
 const SHUTDOWN: CloseReason = { code: 1001, reason: 'server shutdown' }
 
 export interface DialerOptions {
@@ -65,26 +74,36 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
   /** Resolves when the connection is over, or never came about. */
   function connectOnce(): Promise<{ why: string; livedMs: number }> {
     return new Promise((resolve) => {
-      const dialled = new WebSocket(url, { handshakeTimeout: 10_000, perMessageDeflate: false, ...socketOptions })
+      const { handshakeTimeout: handshakeMs = HANDSHAKE_MS } = socketOptions
+      const dialled = new WebSocket(url, { perMessageDeflate: false, ...BOUNDS, ...socketOptions })
       let openedAt: number | undefined
       let failure: string | undefined
       let onClosed: (code: number) => void = () => {}
       let stream: Socket | undefined
       socket = dialled
+      // The time-out of `ws` begins anew with every byte: a server could take for ever over its answer.
+      const deadline = handshakeMs > 0 ? setTimeout(giveUp, handshakeMs) : undefined
+      function giveUp(): void {
+        failure = `no answer to the handshake within ${handshakeMs} ms`
+        dialled.terminate()
+      }
 
       dialled.once('upgrade', (response) => {
         stream = response.socket
+        stream.setKeepAlive(true, KEEP_ALIVE_MS)
       })
       dialled.once('open', () => {
+        clearTimeout(deadline)
         openedAt = performance.now()
         onClosed = onOpen(dialled, stream)
         onState({ state: 'open' })
         if (abort.signal.aborted) dialled.close(SHUTDOWN.code, SHUTDOWN.reason)
       })
       dialled.on('error', (err) => {
-        failure = err.message
+        failure ??= err.message
       })
       dialled.once('close', (code, reason) => {
+        clearTimeout(deadline)
         onClosed(code)
         const livedMs = openedAt === undefined ? 0 : performance.now() - openedAt
         resolve({ why: failure ?? `closed by the other side: ${code} ${String(reason)}`.trim(), livedMs })
