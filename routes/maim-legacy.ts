@@ -106,6 +106,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     stats,
     keepS,
     keepCount: limits.maim_keep_count,
+    keepBytes: limits.maim_keep_bytes,
     maxQueuedBytes,
     now,
     onError

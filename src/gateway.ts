@@ -27,6 +27,7 @@ import { createPins } from './core/pins.ts'
 import { createPresence, type Presence } from './core/presence.ts'
 import { createReactions, type Reactions } from './core/reactions.ts'
 import { createReceipts } from './core/receipts.ts'
+import { startRetention } from './core/retention.ts'
 import type { Signal } from './core/signal.ts'
 import type { Store } from './core/store.ts'
 import { createTyping } from './core/typing.ts'
@@ -243,6 +244,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     ...bugs
   })
+  const stopRetention = startRetention({
+    store,
+    clock,
+    get ageS() {
+      return Math.floor(limits.log_age / 1000)
+    },
+    get count() {
+      return limits.log_count
+    },
+    onError
+  })
   const heartbeat = startHeartbeat()
   const unsubscribe = store.onCommit(bus.publish)
   const stopTidying = store.onCommit((events) => {
@@ -293,6 +305,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       unsubscribe()
       stopTidying()
       await tidied
+      await stopRetention()
       await store.close()
     }
   }

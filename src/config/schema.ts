@@ -377,6 +377,12 @@ export const Limits = section(
     maim_keep_time: duration(86_400_000, 'How long messages are kept for a maim peer that is away.'),
     maim_keep_count: count(10_000, 'Messages kept for one maim peer that is away; the oldest go first.'),
     maim_repeat: duration(5000, 'How long a maim peer may take to acknowledge before it is told again.'),
+    maim_keep_bytes: size(64 * MiB, 'Bytes kept for one maim peer that is away; the oldest go first.'),
+    log_age: integer(1000, Number.MAX_SAFE_INTEGER, 'How long events are kept for those who come back.', {
+      default: 7 * 86_400_000,
+      unit: 'ms'
+    }),
+    log_count: count(1_000_000, 'Events that are kept for those who come back; the oldest go first.'),
     connection_buffer: size(4 * MiB, 'Unsent bytes of one connection before it is cut off as slow.'),
     http_rate: count(60_000, 'Requests per minute of one token or address.'),
     upgrade_rate: count(

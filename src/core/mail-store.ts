@@ -24,6 +24,10 @@ export interface MailStore {
   /** What waits on a road after this one, the oldest first. */
   readonly readMail: (road: string, afterId: number, limit: number) => Promise<Mail[]>
   readonly dropMail: (road: string, msgIds: readonly string[]) => Promise<void>
-  /** Drops what is older than `keptFrom` and, of the rest, the oldest beyond `keep` of each road. Gives how many. */
-  readonly tidyMail: (bounds: { readonly keptFrom: number; readonly keep: number }) => Promise<number>
+  /** Drops what is older than `keptFrom` and, of the rest, the oldest beyond `keep` messages or `keepBytes` of each road. Gives how many. */
+  readonly tidyMail: (bounds: {
+    readonly keptFrom: number
+    readonly keep: number
+    readonly keepBytes: number
+  }) => Promise<number>
 }

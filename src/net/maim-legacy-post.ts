@@ -12,6 +12,7 @@ export interface LegacyPostOptions {
   readonly keepS: number
   /** How many messages wait for one platform; the oldest go first. */
   readonly keepCount: number
+  readonly keepBytes: number
   /** Unsent bytes at which a connection counts as slow; half of that may wait in it, the rest waits on the disk. */
   readonly maxQueuedBytes: number
   /** Unix seconds. */
@@ -96,10 +97,12 @@ interface Line {
 const nameOf = ({ platform }: Road): string => `legacy ${platform}`
 
 export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
-  const { mail, stats, keepS, keepCount, maxQueuedBytes, now, onError } = options
+  const { mail, stats, keepS, keepCount, keepBytes, maxQueuedBytes, now, onError } = options
   const roads = new Map<string, Road>()
   const writing = new Set<Promise<unknown>>()
   let isTidying = false
+  /** Characters that were written down since all was looked at. */
+  let keptSince = 0
 
   function roadOf(platform: string): Road {
     const known = roads.get(platform)
@@ -137,7 +140,8 @@ export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
   function tidy(): void {
     if (isTidying) return
     isTidying = true
-    void track(mail.tidyMail({ keptFrom: now() - keepS, keep: keepCount }))
+    keptSince = 0
+    void track(mail.tidyMail({ keptFrom: now() - keepS, keep: keepCount, keepBytes }))
       .then((count) => void (stats.dropped['too many'] += count), onError)
       .finally(() => void (isTidying = false))
   }
@@ -150,7 +154,8 @@ export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
       const waiting = await track(mail.keepMail(draft))
       stats.kept++
       // Not for each one: what is dropped is counted by walking through all.
-      if (waiting > keepCount + Math.ceil(keepCount / 100)) tidy()
+      keptSince += text.length
+      if (waiting > keepCount + Math.ceil(keepCount / 100) || keptSince > keepBytes / 8) tidy()
     } finally {
       road.keeping--
       road.version++

@@ -70,21 +70,30 @@ export function createMaimPost(options: MaimPostOptions): MaimPost {
   const roadOptions: RoadOptions = {
     ...common,
     // Now and then, since it looks at everything that is kept.
-    onKept: (count) => void (count > limits.maim_keep_count * 1.01 && tidy()),
+    onKept(count, characters) {
+      keptSince += characters
+      if (count > limits.maim_keep_count * 1.01 || keptSince > limits.maim_keep_bytes / 8) tidy()
+    },
     onRest: (road) => void (road.isIdle && roads.get(road.name) === road && roads.delete(road.name))
   }
   let tidying: Promise<void> | undefined
+  /** Characters that were written down since all was looked at. */
+  let keptSince = 0
   const timer = setInterval(tidy, TIDY_EVERY_MS)
   timer.unref()
   tidy()
 
   function tidy(): void {
+    if (tidying) return
+    keptSince = 0
     const keptFrom = Math.floor(now() - limits.maim_keep_time / 1000)
-    tidying ??= store
-      .tidyMail({ keptFrom, keep: Number.MAX_SAFE_INTEGER })
+    const { maim_keep_count: keep, maim_keep_bytes: keepBytes } = limits
+    const everything = Number.MAX_SAFE_INTEGER
+    tidying = store
+      .tidyMail({ keptFrom, keep: everything, keepBytes: everything })
       .then(async (tooOld) => {
         stats.dropped['too old'] += tooOld
-        stats.dropped['too many'] += await store.tidyMail({ keptFrom, keep: limits.maim_keep_count })
+        stats.dropped['too many'] += await store.tidyMail({ keptFrom, keep, keepBytes })
       })
       .catch(onError)
       .finally(() => {

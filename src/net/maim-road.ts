@@ -38,8 +38,8 @@ export interface RoadOptions {
   readonly outbox: OutboxOptions
   /** Characters of text that may be under way; a single message may be longer. */
   readonly window: number
-  /** Called with how many wait on disk, whenever one was written down. */
-  readonly onKept: (count: number) => void
+  /** Called with how many wait on disk, whenever one of so many characters was written down. */
+  readonly onKept: (count: number, characters: number) => void
   /** Called when the road may have become idle. */
   readonly onRest: (road: Road) => void
   readonly log: { readonly warn: (fields: object, words: string) => void }
@@ -128,7 +128,7 @@ export class Road {
     try {
       const count = await store.keepMail({ road: this.name, msgId, text, createdAt: now() })
       stats.kept++
-      onKept(count)
+      onKept(count, text.length)
       return count
     } finally {
       this.#keeping--

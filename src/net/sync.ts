@@ -30,7 +30,7 @@ const MAX_CHATS = 1000
 const CHUNK = 20
 
 export interface SyncOptions {
-  readonly store: Pick<Store, 'listChats' | 'readChatEvents' | 'lastEventId'>
+  readonly store: Pick<Store, 'listChats' | 'readChatEvents' | 'oldestEventSeq' | 'lastEventId'>
   readonly connection: Connection
   readonly gate: Gate
   readonly codec: Codec
@@ -72,6 +72,12 @@ export function createSync({ store, connection, gate, codec, viewerId, epoch, sa
     return { chat, from: known, to, frames, more: !isAll }
   }
 
+  /** Too far behind, ahead of a log that is not the one the client knew, or what it missed is not in the log any more. */
+  async function isOutOfReach({ chat, lastEventSeq }: ChatSummary, from: number): Promise<boolean> {
+    if (from > lastEventSeq || lastEventSeq - from > MAX_GAP) return true
+    return from < lastEventSeq && from + 1 < (await store.oldestEventSeq(chat.id))
+  }
+
   async function send(known: ReadonlyMap<number, number>, limit: number): Promise<void> {
     const { chats } = await store.listChats(viewerId, { offset: 0, limit: MAX_CHATS })
     const ids = new Set(chats.map(({ chat }) => chat.id))
@@ -96,7 +102,7 @@ export function createSync({ store, connection, gate, codec, viewerId, epoch, sa
     for (const summary of chats) {
       if (!connection.isOpen()) return
       const from = known.get(summary.chat.id)
-      if (from !== undefined && (from > summary.lastEventSeq || summary.lastEventSeq - from > MAX_GAP)) {
+      if (from !== undefined && (await isOutOfReach(summary, from))) {
         say('sync.reset', { chat_id: summary.chat.id })
         sent.set(summary.chat.id, summary.lastEventSeq)
         continue

@@ -67,11 +67,24 @@ export function mailStoreSuite(t: Test, open: (t: Test) => Promise<Store>): void
     await store.keepMail(mail('other', 899, 'api 10002 qq'))
     await store.keepMail(mail('x', 900, 'api 10002 qq'))
     await store.keepMail(mail('y', 900, 'api 10002 qq'))
-    t.equal(await store.tidyMail({ keptFrom: 900, keep: 2 }), 4)
+    t.equal(await store.tidyMail({ keptFrom: 900, keep: 2, keepBytes: 1000 }), 4)
     t.same(await waiting(store), ['c', 'd'])
     t.same(await waiting(store, 'api 10002 qq'), ['x', 'y'])
-    t.equal(await store.tidyMail({ keptFrom: 900, keep: 2 }), 0)
+    t.equal(await store.tidyMail({ keptFrom: 900, keep: 2, keepBytes: 1000 }), 0)
     t.equal(await store.keepMail(mail('e', 901)), 3)
+  })
+
+  t.test('tidying drops the oldest beyond so many bytes of a road', async (t) => {
+    const store = await open(t)
+    for (const msgId of ['a', 'b', 'c', 'd']) await store.keepMail(mail(msgId))
+    await store.keepMail(mail('x', 1000, 'api 10002 qq'))
+    const size = Buffer.byteLength(mail('a').text)
+    const bounds = { keptFrom: 0, keep: 100, keepBytes: 2 * size }
+    t.equal(await store.tidyMail(bounds), 2)
+    t.same(await waiting(store), ['c', 'd'])
+    t.same(await waiting(store, 'api 10002 qq'), ['x'])
+    t.equal(await store.tidyMail({ ...bounds, keepBytes: 2 * size - 1 }), 1)
+    t.equal(await store.keepMail(mail('e')), 2)
   })
 
   t.test('many who keep at once are all counted', async (t) => {

@@ -9,10 +9,16 @@ export function mailQueries(db: DatabaseSync) {
   const remove = db.prepare('delete from mail where road = ? and msg_id = ?')
   const removeOld = db.prepare('delete from mail where created_at < ? returning road')
   const countOf = db.prepare('select count(*) as count from mail where road = ?')
-  const overfull = db.prepare('select road from mail group by road having count(*) > ?')
+  const overfull = db.prepare(`
+    select road from mail group by road having count(*) > :keep or sum(octet_length(content)) > :keepBytes`)
   const removeOldest = db.prepare(`
     delete from mail where road = :road and id <= (
       select id from mail where road = :road order by id desc limit 1 offset :keep)`)
+  const removeBeyond = db.prepare(`
+    delete from mail where road = :road and id <= (
+      select id from (
+        select id, sum(octet_length(content)) over (order by id desc) as bytes from mail where road = :road
+      ) where bytes > :keepBytes order by id desc limit 1)`)
   /** Counting thousands of rows for each one that is added would cost more than adding it. */
   const counts = new Map<string, number>()
 
@@ -41,13 +47,15 @@ export function mailQueries(db: DatabaseSync) {
       counts.set(road, before - removed)
     },
 
-    tidy({ keptFrom, keep }: Parameters<MailStore['tidyMail']>[0]): number {
+    tidy({ keptFrom, keep, keepBytes }: Parameters<MailStore['tidyMail']>[0]): number {
       const old = removeOld.all(keptFrom)
       forget(old)
       let removed = old.length
-      for (const row of overfull.all(keep)) {
+      for (const row of overfull.all({ keep, keepBytes })) {
+        const road = row.road as string
         forget([row])
-        removed += Number(removeOldest.run({ road: row.road as string, keep }).changes)
+        removed += Number(removeOldest.run({ road, keep }).changes)
+        removed += Number(removeBeyond.run({ road, keepBytes }).changes)
       }
       return removed
     },
