@@ -1,15 +1,16 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { personOf, sayTo } from '../plugins/people.ts'
+import { addressOf } from '../plugins/rate-limit.ts'
 import { bearerToken } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
 import { MIN_PASSWORD_LENGTH } from '../src/core/accounts.ts'
 import { ActionError } from '../src/core/errors.ts'
-import { createGuesses } from '../src/core/guesses.ts'
 import { compileParams } from '../src/core/validate.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { toAnswer, toOwnUser, toRefusal, toTokenAnswer } from '../src/protocols/imsuite-rest.ts'
 import { OptionalName, Text } from '../src/schema/common.ts'
+import type { Sentence } from '../src/protocols/words.ts'
 import { isFault, TICKET_S, type Sessions } from '../src/sessions.ts'
 
 export interface ImSuiteAuthOptions {
@@ -47,21 +48,24 @@ const PasswordChange = Type.Object({
   })
 })
 
-/** Seconds that a failed sign-in counts against the name. */
-const FAILURE_S = 600
-
 /** Signing up, in and out (IM-Suite contract 1.3, 1.5). */
 export async function imSuiteAuth(
   app: FastifyInstance,
   { gateway, sessions, config }: ImSuiteAuthOptions
 ): Promise<void> {
-  const { accounts, now } = gateway
+  const { accounts, store, now } = gateway
   const { signIn, own, ownSignIn } = app.people
-  const guesses = createGuesses({ max: config.limits.login_failures, windowS: FAILURE_S, now })
   const validateCredentials = compileParams(Credentials)
   const validateRegistration = compileParams(Registration)
   const validatePasswordChange = compileParams(PasswordChange)
   const validateRefresh = compileParams(Type.Object({ refresh_token: Type.Optional(Text) }))
+
+  /** Whose password is guessed at: of an account that has a username and a phone number, both are the same name. */
+  async function nameOf({ username, phone }: { username?: string | undefined; phone?: string | undefined }) {
+    const account = await store.findAccountByLogin({ username, phone })
+    if (account) return `account ${account.id}`
+    return username === undefined ? `phone ${phone}` : `username ${username}`
+  }
 
   app.post('/api/auth/register', signIn, async (request, reply) => {
     const { registration } = config.im
@@ -86,8 +90,9 @@ export async function imSuiteAuth(
       throw new ActionError('invalid', 'username: expected a username or a phone number', { field: 'username' })
     if (secret === undefined)
       throw new ActionError('invalid', 'password: expected a password, it is missing', { field: 'password' })
-    const name = username === undefined ? `phone ${phone}` : `username ${username}`
-    const account = await guesses.guard(name, () => accounts.signIn({ username, phone, password: secret }))
+    const login = { username, phone }
+    const guess = { address: addressOf(request), name: await nameOf(login) }
+    const account = await app.guesses.guard(guess, () => accounts.signIn({ ...login, password: secret }))
     if (!account) {
       const [error, why] = [sayTo(request, '登录失败'), sayTo(request, '用户名或密码错误')]
       return reply.code(401).send(toRefusal(error, 'AUTHENTICATION_FAILED', why))
@@ -100,8 +105,14 @@ export async function imSuiteAuth(
     const token = refresh_token ?? bearerToken(request)
     if (token === undefined)
       throw new ActionError('invalid', 'refresh_token: expected a token, it is missing', { field: 'refresh_token' })
-    const refreshed = await sessions.refresh(token)
-    if (isFault(refreshed)) return reply.code(401).send(toRefusal(sayTo(request, refreshed.fault), 'UNAUTHORIZED'))
+    let fault: Sentence = '令牌无效'
+    const refreshed = await app.guesses.guard({ address: addressOf(request) }, async () => {
+      const found = await sessions.refresh(token)
+      if (!isFault(found)) return found
+      fault = found.fault
+      return undefined
+    })
+    if (!refreshed) return reply.code(401).send(toRefusal(sayTo(request, fault), 'UNAUTHORIZED'))
     return toTokenAnswer(refreshed, refreshed.account, now())
   })
 
@@ -121,7 +132,8 @@ export async function imSuiteAuth(
     const { account, sessionId: keptSessionId } = personOf(request)
     const order = validatePasswordChange(request.body) as Static<typeof PasswordChange>
     const { old_password: oldPassword, new_password: newPassword } = order
-    const ended = await guesses.guard(`account ${account.id}`, () =>
+    const guess = { address: addressOf(request), name: `account ${account.id}` }
+    const ended = await app.guesses.guard(guess, () =>
       accounts.changePassword({ accountId: account.id, oldPassword, newPassword, keptSessionId })
     )
     if (!ended) {

@@ -36,12 +36,13 @@ import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { wsLost } from '../routes/ws-lost.ts'
 import { createMemoryBus } from './bus/memory.ts'
-import { isLoopback, maskUrl, toOrigin, type Config } from './config.ts'
+import { isLoopback, maskUrl, toOrigin, type Config, type ConfigChange } from './config.ts'
 import type { Clock } from './core/clock.ts'
 import { openBlobs } from './files/blobs.ts'
 import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
+import { createLiveConfig, type LiveConfig } from './live-config.ts'
 import type { Logger } from './log.ts'
 import type { BrainOf } from './net/maim-brains.ts'
 import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
@@ -62,8 +63,21 @@ export interface Lactea {
   readonly listen: (main?: { readonly host: string; readonly port: number }) => Promise<void>
   /** Where it listens, the main address first. */
   readonly addresses: () => readonly Address[]
+  /**
+   * Takes over a configuration that was read again, where that can be done without a restart; what did not change is not
+   * touched. Rejects with a sentence, and then the old one stays as a whole.
+   */
+  readonly reload: (next: Config) => Promise<Reloaded>
   /** Reads the certificates again; false when there are none. Throws with a sentence, and then the old ones stay. */
   readonly renewCertificates: () => boolean
+}
+
+export interface Reloaded extends ConfigChange {
+  /** Webhooks, reverse WebSockets and links that began and that ended. */
+  readonly started: number
+  readonly stopped: number
+  /** The first of those that could not begin: what all the others say counts nevertheless. */
+  readonly failure?: unknown
 }
 
 export interface BuildOptions {
@@ -75,7 +89,9 @@ export interface BuildOptions {
  * The whole gateway: what every door needs, then the doors in the order they open.
  * Throws with a sentence for people when the configuration contradicts the database or another gateway is running.
  */
-export async function buildApp(config: Config, log: Logger, { clock }: BuildOptions = {}): Promise<Lactea> {
+export async function buildApp(given: Config, log: Logger, { clock }: BuildOptions = {}): Promise<Lactea> {
+  const live = createLiveConfig(given)
+  const config = live.current
   const dir = resolve(config.data.dir)
   await prepareDataDir(dir)
   const unlock = lockDirectory(dir)
@@ -83,7 +99,17 @@ export async function buildApp(config: Config, log: Logger, { clock }: BuildOpti
   try {
     const listeners = createListeners(config.server)
     const secret = config.im.jwt_secret ?? (await loadJwtSecret(dir))
-    const ground = { config, dir, log, secret, unlock, clock, listeners, place: { origin: toOrigin(config.server) } }
+    const ground = {
+      live,
+      config,
+      dir,
+      log,
+      secret,
+      unlock,
+      clock,
+      listeners,
+      place: { origin: toOrigin(config.server) }
+    }
     gateway = await openGateway(ground)
     return await buildOn(gateway, ground)
   } catch (err) {
@@ -94,6 +120,8 @@ export async function buildApp(config: Config, log: Logger, { clock }: BuildOpti
 }
 
 interface Ground {
+  readonly live: LiveConfig
+  /** That of `live`. */
   readonly config: Config
   readonly dir: string
   readonly log: Logger
@@ -106,16 +134,18 @@ interface Ground {
   readonly clock: Clock | undefined
 }
 
-async function buildOn(gateway: Gateway, { config, log, secret, place, listeners, unlock }: Ground): Promise<Lactea> {
+async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
+  const { live, config, log, secret, place, listeners, unlock } = ground
   const { store, accounts } = gateway
   await provision(config, gateway)
   const made = await welcome({ store, accounts, config })
-  const identifyBot = await createIdentifyBot(config, gateway)
+  const bots = await createBotIdentity(config, gateway)
+  const identifyBot = bots.identify
   const sessions = createSessions({
     store,
     secret,
     acceptsUntyped: config.im.accept_untyped_tokens,
-    foreignIssuer: findForeignIssuer(config, gateway),
+    foreignIssuer: await findForeignIssuer(config, gateway),
     now: gateway.now
   })
 
@@ -148,7 +178,9 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
   })
 
   const maimStats = createMaimStats()
-  const brainOf = await loadBrains(config, gateway)
+  const brains = createLazyBrains(gateway)
+  const { brainOf } = brains
+  await brains.load(config)
 
   await app.register(errors)
   await app.register(stops)
@@ -156,7 +188,7 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
   await app.register(websocket)
   await app.register(listeners.plugin)
   await app.register(metricsPlugin)
-  await app.register(rateLimit, { limits: config.limits })
+  await app.register(rateLimit, { limits: config.limits, clock: gateway.clock })
   await app.register(health, { gateway, isServing: () => isServing })
   await app.register(async (scope) => {
     putBehind(scope, 'pages')
@@ -211,8 +243,24 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
   })
   const targets = createTargets()
   app.stops.add(targets.stop)
-  const targetsOf = (wanted: Config): TargetEntry[] => listTargets(wanted, { gateway, brainOf, stats: maimStats })
-  app.addHook('onReady', async () => void (await targets.apply(targetsOf(config))))
+  const targetsNow = (): TargetEntry[] => listTargets(config, { gateway, brainOf, stats: maimStats })
+  app.addHook('onReady', async () => void (await targets.apply(targetsNow())))
+
+  async function reload(next: Config): Promise<Reloaded> {
+    // Whatever may say no comes first.
+    await provision(next, gateway)
+    await brains.load(next)
+    await bots.use(next)
+    const change = live.adopt(next)
+    log.level = config.log.level
+    try {
+      return { ...change, ...(await targets.apply(targetsNow())) }
+    } catch (failure) {
+      return { ...change, started: 0, stopped: 0, failure }
+    }
+  }
+  let lastReload: Promise<unknown> = Promise.resolve()
+
   // Those that were added last run first: nothing ends under the feet of a request.
   app.addHook('onClose', listeners.close)
   return {
@@ -221,6 +269,11 @@ async function buildOn(gateway: Gateway, { config, log, secret, place, listeners
     welcome: made,
     listen: (main) => listeners.open(app, main),
     addresses: listeners.addresses,
+    reload(next) {
+      const result = lastReload.then(() => reload(next))
+      lastReload = result.catch(() => {})
+      return result
+    },
     renewCertificates: listeners.renew
   }
 }
@@ -234,8 +287,9 @@ interface TargetGround {
 /** Everything that the gateway dials or posts to by itself. */
 function listTargets({ bots, limits }: Config, { gateway, brainOf, stats }: TargetGround): TargetEntry[] {
   return bots.flatMap((bot) => {
+    // Other limits are looked up when they are needed, or change only with a restart.
     const keyOf = (kind: string, target: object): string =>
-      JSON.stringify([kind, bot.id, bot.report_self, target, limits])
+      JSON.stringify([kind, bot.id, bot.report_self, target, kind === 'maim' && limits.frame_rate])
     return [
       ...bot.webhooks.map((target) => ({
         key: keyOf('webhook', target),
@@ -256,7 +310,7 @@ function listTargets({ bots, limits }: Config, { gateway, brainOf, stats }: Targ
   })
 }
 
-async function openGateway({ config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
+async function openGateway({ live, config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const blobs = await openBlobs(join(dir, 'files'))
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
@@ -268,42 +322,67 @@ async function openGateway({ config, dir, log, secret, place, clock }: Ground): 
     origin: () => place.origin,
     log,
     config,
+    onConfigChange: live.onChange,
     version: readVersion(),
     ...(clock && { clock })
   })
 }
 
 /** Loaded where a brain may come or is dialled: who starts the gateway without one should not wait for it. */
-async function loadBrains({ maim, bots }: Config, gateway: Gateway): Promise<BrainOf> {
-  const isWanted = maim.keys.length > 0 || bots.some((bot) => bot.maim.length > 0)
-  if (isWanted) return (await import('./net/maim-brains.ts')).createBrains(gateway)
-  return (accountId) => {
+function createLazyBrains(gateway: Gateway): {
+  readonly brainOf: BrainOf
+  readonly load: (config: Config) => Promise<void>
+} {
+  let brains: BrainOf = (accountId) => {
     throw new Error(`nobody may be a brain of bot ${accountId}`)
+  }
+  let isLoaded = false
+  return {
+    brainOf: (accountId) => brains(accountId),
+    async load({ maim, bots }) {
+      if (isLoaded || !(maim.keys.length > 0 || bots.some((bot) => bot.maim.length > 0))) return
+      brains = (await import('./net/maim-brains.ts')).createBrains(gateway)
+      isLoaded = true
+    }
   }
 }
 
-function findForeignIssuer({ im }: Config, { now, log }: Gateway): ForeignIssuer | undefined {
+async function findForeignIssuer({ im }: Config, gateway: Gateway): Promise<ForeignIssuer | undefined> {
+  const { now, log, outgoing } = gateway
   const { jwks_url: url, jwks_issuer: issuer, jwks_audience: audience } = im
   if (url === null) return undefined
   const onUnreachable = (err: unknown): void =>
     log.warn({ err, url: maskUrl(url) }, 'the keys of the foreign issuer cannot be fetched; its tokens are refused')
-  return createForeignIssuer({ url, issuer, audience, now, leewayS: LEEWAY_S, onUnreachable })
+  const lookup = await outgoing.lookupFor(url, (words) => log.warn({ key: 'im.jwks_url' }, words))
+  return createForeignIssuer({ url, issuer, audience, now, leewayS: LEEWAY_S, lookup, onUnreachable })
+}
+
+interface BotIdentity {
+  readonly identify: IdentifyBot
+  /** From now on the tokens of this configuration count. Rejects with a sentence when they may not. */
+  readonly use: (config: Pick<Config, 'bots'>) => Promise<void>
 }
 
 /** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */
-async function createIdentifyBot(config: Config, gateway: Gateway): Promise<IdentifyBot> {
+async function createBotIdentity(config: Config, gateway: Gateway): Promise<BotIdentity> {
   const { store, onError } = gateway
-  const create = async (): Promise<IdentifyBot> => createBotAuth(store, config.bots, await findOpenBot(config, gateway))
-  let identify = await create()
+  const create = async (bots: Config['bots']): Promise<IdentifyBot> =>
+    createBotAuth(store, bots, await findOpenBot({ bots, server: config.server }, gateway))
+  let identify = await create(config.bots)
   let renewing = Promise.resolve()
   store.onForeignChange(() => {
-    renewing = create()
+    renewing = create(config.bots)
       .then((next) => void (identify = next))
       .catch(onError)
   })
-  return async (tokens) => {
-    await renewing
-    return identify(tokens)
+  return {
+    async identify(tokens) {
+      await renewing
+      return identify(tokens)
+    },
+    async use({ bots }) {
+      identify = await create(bots)
+    }
   }
 }
 
@@ -311,7 +390,7 @@ async function createIdentifyBot(config: Config, gateway: Gateway): Promise<Iden
  * The bot that needs no token: the only one there is, and only while nobody else can reach this address.
  * Throws when a bot without a token would be open to the network.
  */
-async function findOpenBot(config: Config, { store }: Gateway): Promise<number | undefined> {
+async function findOpenBot(config: Pick<Config, 'bots' | 'server'>, { store }: Gateway): Promise<number | undefined> {
   const configured = new Set(config.bots.filter((bot) => bot.access_token).map((bot) => bot.id))
   const bots = (await store.listAccounts('bot')).filter((bot) => !bot.isDisabled)
   const open: number[] = []
@@ -326,7 +405,7 @@ async function findOpenBot(config: Config, { store }: Gateway): Promise<number |
 }
 
 /** Where others than this machine reach the doors of bots. */
-function findPublicHost({ server }: Config): string | undefined {
+function findPublicHost({ server }: Pick<Config, 'server'>): string | undefined {
   const further = server.listeners.filter(({ doors }) => doors.length === 0 || doors.includes('milky'))
   return [server, ...further].map(({ host }) => host ?? server.host).find((host) => !isLoopback(host))
 }

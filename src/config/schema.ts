@@ -180,6 +180,20 @@ const Media = section(
   'Where the media that bots send comes from.'
 )
 
+const Outgoing = section(
+  {
+    guard: flag(
+      false,
+      'Whether webhooks, reverse WebSockets, links to brains and jwks_url may only lead to public addresses and to allowed_networks. For when not only the operator writes them.'
+    ),
+    allowed_networks: listOf(
+      text('An address or network.', { is: 'cidr' }),
+      'Addresses or CIDR networks of your own that they may lead to nevertheless, such as `172.18.0.0/16`.'
+    )
+  },
+  'Where the gateway may dial what is configured.'
+)
+
 const Im = section(
   {
     registration: choice(
@@ -389,8 +403,14 @@ export const Limits = section(
       600,
       'WebSocket handshakes per minute of one address; bots with a valid token count as requests.'
     ),
-    login_rate: count(10, 'Sign-ins per minute of one address.'),
-    login_failures: count(10, 'Failed sign-ins per ten minutes of one username or phone number.'),
+    sign_in_rate: count(30, 'Sign-ins, registrations and refreshed tokens per minute of one address.'),
+    login_rate: count(5, 'Failed sign-ins per minute of one address.'),
+    login_failures: count(
+      20,
+      'Failed sign-ins per minute of one account, from all addresses together that it has not signed in from before.'
+    ),
+    action_time: duration(25_000, 'How long a caller waits for an action; what takes longer goes on without it.'),
+    idempotency_time: duration(86_400_000, 'How long it is known what was done under an idempotency key.'),
     frame_rate: count(2000, 'Frames per second on one socket of a bot.'),
     im_frame_rate: count(20, 'Frames per second on one socket of a person.'),
     im_frame_burst: count(60, 'Frames that one socket of a person may send at once.'),
@@ -441,6 +461,7 @@ export const Config = section(
     server: Server,
     data: Storage,
     media: Media,
+    outgoing: Outgoing,
     im: Im,
     bots: listOf(BotConfig, 'Bots and where their events go.'),
     maim: Maim,

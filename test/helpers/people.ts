@@ -27,7 +27,7 @@ const people = {
 }
 
 /** Limits that a test with many devices does not want to meet. */
-const ROOMY = { im_user_connects: 1000, im_address_connects: 1000, login_rate: 1000 }
+const ROOMY = { im_user_connects: 1000, im_address_connects: 1000, sign_in_rate: 1000, login_rate: 1000 }
 
 /** A running gateway with Alice and Bob, who share a group with two bots, and Carol, who is in nothing. */
 export function startPeople(t: Test, more: Record<string, object> = {}, options: StartOptions = {}): Promise<Running> {
