@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { admit as admitAt, identifyPerson, isForeignOrigin, queryValue, type Admission } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
-import { createAllowances } from '../src/core/allowances.ts'
+import { createAllowances, liveRate } from '../src/core/allowances.ts'
 import { ActionError } from '../src/core/errors.ts'
 import { isEphemeral } from '../src/core/signal.ts'
 import type { Gateway } from '../src/gateway.ts'
@@ -73,9 +73,9 @@ export async function imSuiteSocket(
   const heartbeat = startHeartbeat({ periodMs: limits.im_ping, pongMs: Infinity })
   const allowances = createAllowances(
     {
-      frame: { perSecond: limits.im_frame_rate, burst: limits.im_frame_burst },
-      account: { perSecond: limits.im_user_connects / 60, burst: limits.im_user_connects },
-      address: { perSecond: limits.im_address_connects / 60, burst: limits.im_address_connects }
+      frame: liveRate(() => [limits.im_frame_rate, limits.im_frame_burst]),
+      account: liveRate(() => [limits.im_user_connects / 60, limits.im_user_connects]),
+      address: liveRate(() => [limits.im_address_connects / 60, limits.im_address_connects])
     },
     clock
   )

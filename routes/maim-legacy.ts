@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { createCustomMessage } from '../sdk/src/custom.ts'
@@ -11,7 +12,7 @@ import {
 } from '../sdk/src/legacy-session.ts'
 import { isObject, MessageBase, MessageError } from '../sdk/src/message.ts'
 import { decodeHeader } from '../sdk/src/text.ts'
-import { admit as admitAt, type Identify } from '../src/admission.ts'
+import { admit as admitAt, PLACES, type Found } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -27,7 +28,7 @@ import type { MaimStats } from '../src/net/maim-stats.ts'
 import type { TellOptions } from '../src/net/maim-teller.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { findStranger, type Stranger } from '../src/protocols/maim-strangers.ts'
-import { createId, createKeyring } from '../src/secrets.ts'
+import { createId, createKeyring, type Keyring } from '../src/secrets.ts'
 
 export interface MaimLegacyOptions {
   readonly gateway: Gateway
@@ -50,6 +51,8 @@ interface Peer {
   readonly accountId?: number
   /** There when it hears and speaks in the chats of that bot. */
   readonly push?: ConfirmedPush
+  /** Whether its token still opens the same. */
+  readonly mayStay: () => Promise<boolean>
 }
 
 /** What a token opens. */
@@ -111,16 +114,11 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     now,
     onError
   })
-  const keyring = createKeyring<Grant>([
-    ...maim.legacy_tokens.map((token) => [token, NO_ACCOUNT] as const),
-    ...maim.keys.map(
-      ({ api_key: key, account: accountId, chats, max_frame: maxFrame, notices }) =>
-        [key, { accountId, chats, tell: { maxBytes: maxFrame ?? LEGACY_MAX_FRAME, notices } }] as const
-    )
-  ])
+  let keyring = createGrants(maim)
+  gateway.onConfigChange(() => (keyring = createGrants(maim)))
   const seats = new Map<string, Seat>()
   /** By account and platform: two connections must not have two ideas of what was told. */
-  const pushes = new Map<string, Promise<ConfirmedPush>>()
+  const pushes = new Map<string, { readonly push: Promise<ConfirmedPush>; tell: Grant['tell'] }>()
   /** What brains say that is not said yet. */
   const speaking = new Set<Promise<void>>()
   const warned = new Set<string>()
@@ -138,12 +136,17 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     log.warn({ address, ...fields }, words)
   }
 
-  const identify: Identify<Grant> = async (tokens) => {
+  const identify = async (tokens: readonly string[]): Promise<Found<Grant> | undefined> => {
     const grant = keyring.find(tokens)
     if (grant) return { who: grant, isOff: grant.accountId !== undefined && !(await isOn(grant.accountId)) }
     // A key that is mistyped must not come in as a stranger who hears nothing.
     const isBare = maim.legacy_tokens.length === 0 && (tokens.length === 0 || maim.keys.length === 0)
     return isBare ? { who: NO_ACCOUNT, isBare } : undefined
+  }
+
+  async function stillOpens(tokens: readonly string[], grant: Grant): Promise<boolean> {
+    const found = await identify(tokens)
+    return found !== undefined && !found.isOff && isDeepStrictEqual(found.who, grant)
   }
 
   const isOn = async (accountId: number): Promise<boolean> => (await store.findAccount(accountId))?.isDisabled === false
@@ -165,8 +168,10 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
       return reply.code(429).header('retry-after', waitS).send({ status: 'failed', retcode: -429, message })
     }
     const { accountId } = grant
+    const tokens = PLACES['maim-legacy'](request)
     request.legacyPeer = {
       platform,
+      mayStay: () => stillOpens(tokens, grant),
       ...(accountId !== undefined && { accountId }),
       ...(accountId !== undefined &&
         grant.chats &&
@@ -178,7 +183,10 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   function pushOf(accountId: number, platform: string, tell: Grant['tell']): Promise<ConfirmedPush> {
     const cursor = cursorOf(accountId, platform)
     const known = pushes.get(cursor)
-    if (known) return known
+    if (known) {
+      known.tell = tell
+      return known.push
+    }
     const { teller } = brainOf(accountId)
     const push = createConfirmedPush({
       store,
@@ -190,7 +198,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
       wants: (event) => !isOwnMessage(event, accountId) && event.time >= now() - keepS,
       async encode(event) {
         try {
-          const message = await teller.tell(event, { platform, ...tell })
+          const message = await teller.tell(event, { platform, ...(pushes.get(cursor)?.tell ?? tell) })
           if (message) stats.sent++
           return message && encodeLegacy(message)
         } catch (err) {
@@ -205,7 +213,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
       maxDeaths: MAX_DEATHS,
       onError
     })
-    pushes.set(cursor, push)
+    pushes.set(cursor, { push, tell })
     push.catch(() => pushes.delete(cursor))
     forgetPushes()
     return push
@@ -267,6 +275,10 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     const undo = [
       mailbox.close,
       ...(push ? [push.open(socket, connection, stream)] : [heartbeat.watch(socket, { stream })]),
+      access.watch({
+        mayStay: peer.mayStay,
+        end: () => connection.close(CLOSE.unauthenticated)
+      }),
       ...(accountId === undefined ? [] : attend(accountId, connection, Boolean(push))),
       () => void app.farewells.delete(socket)
     ]
@@ -301,7 +313,6 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   function attend(accountId: number, connection: Connection, isBrain: boolean): (() => void)[] {
     const end = (): void => connection.close(CLOSE.unauthenticated)
     return [
-      access.watch({ mayStay: () => isOn(accountId), end }),
       hub.attach({
         viewerId: accountId,
         receive(event) {
@@ -395,7 +406,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   app.addHook('onClose', async () => {
     access.close()
     await post.settled()
-    for (const push of pushes.values()) await (await push).settled()
+    for (const { push } of pushes.values()) await (await push).settled()
   })
   for (const constraints of [undefined, { speech: 'maim-legacy' }]) {
     for (const url of constraints ? ['/ws', '/ws/'] : ['/maim/legacy/ws', '/maim/legacy/ws/']) {
@@ -410,6 +421,16 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
       })
     }
   }
+}
+
+function createGrants({ legacy_tokens: tokens, keys }: Config['maim']): Keyring<Grant> {
+  return createKeyring<Grant>([
+    ...tokens.map((token) => [token, NO_ACCOUNT] as const),
+    ...keys.map(
+      ({ api_key: key, account: accountId, chats, max_frame: maxFrame, notices }) =>
+        [key, { accountId, chats, tell: { maxBytes: maxFrame ?? LEGACY_MAX_FRAME, notices } }] as const
+    )
+  ])
 }
 
 /** A token that stands for no bot. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Envelope } from '../sdk/src/envelope.ts'
@@ -21,7 +22,7 @@ import { countIn } from '../src/net/maim-link.ts'
 import { createMaimPost } from '../src/net/maim-post.ts'
 import { createSeenShelf } from '../src/net/maim-shelf.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
-import { createId, createKeyring, digestToken } from '../src/secrets.ts'
+import { createId, createKeyring } from '../src/secrets.ts'
 
 export interface MaimOptions {
   readonly gateway: Gateway
@@ -55,6 +56,7 @@ const MAX_UUID = 255
 /** What the old library says (contract 2.1). */
 const OLD_REFUSAL = { code: 1000, reason: 'Authentication failed: 认证失败' }
 const ACCOUNT_OFF = { code: 1008, reason: 'the account of this key is switched off' }
+const KEY_VOID = { code: 1008, reason: 'this api_key is not known any more' }
 const STRANGERS: readonly { readonly key: string; readonly close: CloseReason; readonly words: string }[] = [
   {
     key: 'post_type',
@@ -80,13 +82,20 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
   const { limits, maim: settings } = config
   const door = stats.api
   const log = gateway.log.child({ door: 'maim-api' })
-  const keys = settings.keys.map((key) => ({ ...key, digest: digestToken(key.api_key) }))
-  const keyring = createKeyring(keys.map((key) => [key.api_key, key] as const))
+  let { keys, keyring } = createKeys(settings.keys)
+  gateway.onConfigChange(() => ({ keys, keyring } = createKeys(settings.keys)))
   const heartbeat = startHeartbeat({ periodMs: PING_MS, pongMs: PONG_MS })
   const access = watchAccess(gateway)
   const shelf = createSeenShelf({ ticks: clock.ticks })
   const post = createMaimPost({ store, hub, brainOf, stats, limits, log, now, onError })
-  const dispatch = createMaimDispatch({ keys, post, brainOf, stats: door, log, onError })
+  const dispatch = createMaimDispatch({
+    findKey: (apiKey) => keys.get(apiKey),
+    post,
+    brainOf,
+    stats: door,
+    log,
+    onError
+  })
   const count = countIn(door)
   /** By account and the `x-uuid` that the client named. */
   const seats = new Map<string, Seat>()
@@ -125,6 +134,14 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
     return key && { who: key, isOff: !(await isAccountOn(key.account)) }
   }
 
+  /** Why who came in with this key has to go; one whose settings are others comes back by itself. */
+  async function findEnd(key: MaimKey): Promise<CloseReason | undefined> {
+    if (!(await isAccountOn(key.account))) return ACCOUNT_OFF
+    const current = keys.get(key.api_key)
+    if (current?.account !== key.account) return KEY_VOID
+    return current === key || isDeepStrictEqual(current, key) ? undefined : CLOSE.restart
+  }
+
   const isAccountOn = async (id: number): Promise<boolean> => (await store.findAccount(id))?.isDisabled === false
 
   function open(socket: WebSocket, request: FastifyRequest): void {
@@ -150,6 +167,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
     const uuid = named ?? createId()
     const place = `${accountId} ${uuid}`
     const end = (reason: CloseReason): void => connection.close(reason)
+    const tellEnd = async (): Promise<void> => end((await findEnd(key)) ?? CLOSE.restart)
     let maxFrame = key.max_frame ?? Math.min(OLD_MAX_FRAME, limits.maim_frame)
     const line: Listener = {
       apiKey: key.api_key,
@@ -194,7 +212,10 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
         viewerId: accountId,
         receive: ({ kind }) => kind === 'account.disabled' && end(ACCOUNT_OFF)
       }),
-      access.watch({ mayStay: () => isAccountOn(accountId), end: () => end(ACCOUNT_OFF) }),
+      access.watch({
+        mayStay: async () => (await findEnd(key)) === undefined,
+        end: () => void tellEnd().catch(onError)
+      }),
       heartbeat.watch(socket, { stream: request.raw.socket }),
       key.chats ? devices.add({ id: deviceId, accountId, kind: 'bot' }) : () => {},
       () => app.farewells.delete(socket)
@@ -217,8 +238,8 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
     // It is closed last, so that the road does not become empty in between.
     if (replaced) replaced.connection.close(CLOSE.taken)
     // While it came in, its account may have been switched off, and told to those who were there.
-    isAccountOn(accountId)
-      .then((isOn) => isOn || end(ACCOUNT_OFF))
+    findEnd(key)
+      .then((reason) => reason && end(reason))
       .catch(onError)
   }
 
@@ -292,6 +313,13 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
       handler: (_request, reply) => reply.code(426).send(),
       wsHandler: open
     })
+  }
+}
+
+function createKeys(configured: readonly MaimKey[]) {
+  return {
+    keys: new Map(configured.map((key) => [key.api_key, key])),
+    keyring: createKeyring(configured.map((key) => [key.api_key, key] as const))
   }
 }
 

@@ -19,8 +19,9 @@ export interface MetricsOptions {
 
 /** `GET /metrics`: what goes on, for Prometheus and whoever reads as it does. */
 export async function metrics(app: FastifyInstance, options: MetricsOptions): Promise<void> {
-  const { metrics_token: token } = options.config.server
-  const identify = identifyReader(token)
+  const { server } = options.config
+  let identify = identifyReader(server.metrics_token)
+  options.gateway.onConfigChange(() => (identify = identifyReader(server.metrics_token)))
   for (const metric of [...describeGateway(options), ...describeMaim(options.stats)]) app.metrics.add(metric)
 
   /** Decided before anything is read. Whoever guesses is counted by address. */
@@ -32,7 +33,8 @@ export async function metrics(app: FastifyInstance, options: MetricsOptions): Pr
     const waitS = await app.budgets.http(request)
     if (waitS !== undefined)
       return refuse(429, `too many requests; try again in ${waitS} s`).header('retry-after', waitS)
-    if (token !== null) return refuse(401, 'send the header "Authorization: Bearer <server.metrics_token>"')
+    if (server.metrics_token !== null)
+      return refuse(401, 'send the header "Authorization: Bearer <server.metrics_token>"')
     return refuse(403, 'without server.metrics_token only programs on this machine may read this, as localhost')
   }
 

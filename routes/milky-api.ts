@@ -102,11 +102,17 @@ export async function milkyApi(app: FastifyInstance, options: MilkyApiOptions): 
 
 function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, dialect: Dialect): void {
   const { path, dispatcher, other, wrongToken, isForPages, toEnvelope } = dialect
-  const { allowed_origins: allowedOrigins } = config.server
+  const { server } = config
   const bodyLimit = config.limits.http_body
 
   async function admit(request: FastifyRequest<ApiRoute>, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    const bot = await admitBot(request, { app, identifyBot, wrongToken, allowedOrigins, isHandshake: false })
+    const bot = await admitBot(request, {
+      app,
+      identifyBot,
+      wrongToken,
+      allowedOrigins: server.allowed_origins,
+      isHandshake: false
+    })
     if (isForPages && !(isRefusal(bot) && bot.isIntrusion)) allowOrigin(request, reply)
     if (isRefusal(bot)) return refuseBot(request, reply, bot)
     if (bot.isDisabled) return answer(request, reply, failed(new ActionError('disabled', 'this bot is switched off')))
@@ -128,6 +134,7 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
 
   function answer(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): FastifyReply {
     reply.code(statusOf(outcome, dialect)).header('content-type', JSON_TYPE)
+    if (outcome.ok && outcome.isReplay) reply.header('idempotent-replayed', 'true')
     return reply.send(JSON.stringify(toEnvelope(outcome, request.headers['accept-language'])))
   }
 
@@ -144,10 +151,11 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
 
   app.post<ApiRoute>(path, { onRequest: admit, bodyLimit }, async (request, reply) => {
     const params = parseBody(request.body as Buffer | undefined)
+    const { 'idempotency-key': idempotencyKey } = request.headers
     const outcome =
       params instanceof ActionError
         ? failed(params)
-        : await dispatcher.dispatch(request.params.api, params, { accountId: request.botId })
+        : await dispatcher.dispatch(request.params.api, params, { accountId: request.botId, idempotencyKey })
     return answer(request, reply, outcome)
   })
 
@@ -155,7 +163,7 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
   // By name: to browsers that ask about anything else below /api the people's doors answer, as they always did.
   const names = [...Object.values(MILKY_ACTIONS).flat(), ...MILKY_EXTENSIONS]
   app.options(`/api/:api(^(?:${names.join('|')})$)`, async (request, reply) => {
-    const refusal = await findPreflightRefusal(request, { identifyBot, allowedOrigins })
+    const refusal = await findPreflightRefusal(request, { identifyBot, allowedOrigins: server.allowed_origins })
     return refusal ? refuseBot(request, reply, refusal) : permitCall(request, reply, 'POST')
   })
 }

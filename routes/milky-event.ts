@@ -34,11 +34,9 @@ export async function milkyEvent(
   { gateway, identifyBot, config }: MilkyEventOptions
 ): Promise<void> {
   const { hub, devices, heartbeat, store, onError } = gateway
-  const { limits } = config
-  const { allowed_origins: allowedOrigins } = config.server
+  const { limits, server } = config
   const codec = createMilkyCodec(gateway.links.absoluteLinkOf, limits.group_members)
-  const access = watchAccess({ store, onError })
-  const selfReporters = new Set(config.bots.filter((bot) => bot.report_self).map((bot) => bot.id))
+  const access = watchAccess(gateway)
   const streams = new Set<EventStream>()
   let isStopping = false
   // One for all of them.
@@ -47,7 +45,13 @@ export async function milkyEvent(
 
   /** Decided in the handshake: a client whose token is wrong is never let in to be thrown out. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    const bot = await admitBot(request, { app, identifyBot, wrongToken: 401, allowedOrigins, isHandshake: true })
+    const bot = await admitBot(request, {
+      app,
+      identifyBot,
+      wrongToken: 401,
+      allowedOrigins: server.allowed_origins,
+      isHandshake: true
+    })
     if (!(isRefusal(bot) && bot.isIntrusion)) allowOrigin(request, reply)
     if (isRefusal(bot)) return refuseBot(request, reply, bot)
     if (bot.isDisabled) return refuseBot(request, reply, { status: 401, sentence: 'this bot is switched off' })
@@ -59,7 +63,6 @@ export async function milkyEvent(
   /** Gives the stream what happens, from where the reader was before it was cut off, or else from now on. */
   function openStream(request: FastifyRequest, reply: FastifyReply): void {
     const accountId = request.botId
-    const reportsSelf = selfReporters.has(accountId)
     const log = gateway.log.child({ door: 'milky-sse', bot: accountId })
     let isCaughtUp = false
     const follower = createFollower({
@@ -67,7 +70,7 @@ export async function milkyEvent(
       hub,
       accountId,
       from: findStart(request, hub.position()),
-      wants: (event) => reportsSelf || !isOwnMessage(event, accountId),
+      wants: (event) => !isOwnMessage(event, accountId) || gateway.reportsSelf(accountId),
       onCaughtUp: () => (isCaughtUp = true),
       onError
     })
@@ -135,7 +138,7 @@ export async function milkyEvent(
         accountId,
         deviceId: createId(),
         codec,
-        reportsSelf: selfReporters.has(accountId),
+        reportsSelf: () => gateway.reportsSelf(accountId),
         maxQueuedBytes: limits.connection_buffer,
         hub,
         devices,
@@ -150,7 +153,7 @@ export async function milkyEvent(
   })
 
   app.options('/event', async (request, reply) => {
-    const refusal = await findPreflightRefusal(request, { identifyBot, allowedOrigins })
+    const refusal = await findPreflightRefusal(request, { identifyBot, allowedOrigins: server.allowed_origins })
     return refusal ? refuseBot(request, reply, refusal) : permitCall(request, reply, 'GET')
   })
 }

@@ -22,16 +22,20 @@ export async function milkySocket(
   { gateway, identifyBot, config, frontPage }: MilkySocketOptions
 ): Promise<void> {
   const { hub, devices, heartbeat, store, onError } = gateway
-  const { limits } = config
-  const { allowed_origins: allowedOrigins } = config.server
+  const { limits, server } = config
   const codec = createDraftSocketCodec()
-  const access = watchAccess({ store, onError })
-  const selfReporters = new Set(config.bots.filter((bot) => bot.report_self).map((bot) => bot.id))
+  const access = watchAccess(gateway)
 
   /** Decided in the handshake: a client whose token is wrong is never let in to be thrown out. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     if (!request.ws) return undefined
-    const bot = await admitBot(request, { app, identifyBot, wrongToken: 403, allowedOrigins, isHandshake: true })
+    const bot = await admitBot(request, {
+      app,
+      identifyBot,
+      wrongToken: 403,
+      allowedOrigins: server.allowed_origins,
+      isHandshake: true
+    })
     if (isRefusal(bot)) return refuseBot(request, reply, bot)
     if (bot.isDisabled) return refuseBot(request, reply, { status: 403, sentence: 'this bot is switched off' })
     request.botId = bot.accountId
@@ -56,7 +60,7 @@ export async function milkySocket(
         accountId,
         deviceId,
         codec,
-        reportsSelf: selfReporters.has(accountId),
+        reportsSelf: () => gateway.reportsSelf(accountId),
         maxQueuedBytes: limits.connection_buffer,
         hub,
         devices,

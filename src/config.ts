@@ -13,6 +13,7 @@ import { EVENTS_OF, RENAMED_EVENTS } from './protocols/event-names.ts'
 export { isLoopback, isUnspecified, toOrigin } from './config/hosts.ts'
 export { ConfigErrors, type Mistake } from './config/mistakes.ts'
 export { notYet } from './config/not-yet.ts'
+export { adoptConfig, type ConfigChange, EFFECTS, findEffectKey } from './config/reload.ts'
 export { configReference, type ConfigRow, describeConfig } from './config/reference.ts'
 export {
   BotConfig,

@@ -1,10 +1,10 @@
 import { actions } from './actions/index.ts'
 import type { Config } from './config.ts'
 import { createAccounts, type Accounts } from './core/accounts.ts'
-import { createAllowances, type Allowances } from './core/allowances.ts'
+import { createAllowances, liveRate, type Allowances } from './core/allowances.ts'
 import { createAnnouncements, type Announcements } from './core/announcements.ts'
 import type { AllowanceName } from './core/action.ts'
-import type { EventBus } from './core/bus.ts'
+import type { EventBus, Undo } from './core/bus.ts'
 import { createCalls, type Calls } from './core/calls.ts'
 import { createChats, type Chats } from './core/chats.ts'
 import type { Clock } from './core/clock.ts'
@@ -12,6 +12,7 @@ import { createContacts, type Contacts } from './core/contacts.ts'
 import { createDevices, type Devices } from './core/devices.ts'
 import { createDirectory, type Directory } from './core/directory.ts'
 import { createDispatcher, type Dispatcher } from './core/dispatcher.ts'
+import { createEffects } from './core/effects.ts'
 import { createEssence, type Essence } from './core/essence.ts'
 import { createFiles, type Files } from './core/files.ts'
 import { createFriends } from './core/friends.ts'
@@ -35,10 +36,12 @@ import type { BlobStore } from './files/blobs.ts'
 import { createFolders } from './files/folders.ts'
 import { createIntake, type StoppableIntake } from './files/intake.ts'
 import type { Logger } from './log.ts'
+import { isInContainer } from './net/container.ts'
 import { createFetcher } from './net/fetcher.ts'
 import { createGuard } from './net/guard.ts'
 import { startHeartbeat, type Heartbeat } from './net/heartbeat.ts'
 import { createHub, type Hub } from './net/hub.ts'
+import { createOutgoing, type Outgoing } from './net/outgoing.ts'
 import { createDraftDispatcher } from './protocols/milky-draft.ts'
 import { createMilkyDispatcher } from './protocols/milky.ts'
 import { createCallId, createId, digestToken, passwords } from './secrets.ts'
@@ -67,6 +70,8 @@ export interface Gateway {
   /** What bots hand over by an address. */
   readonly intake: Pick<StoppableIntake, 'stop'>
   readonly links: Links
+  /** Where what the configuration names may be dialled. */
+  readonly outgoing: Outgoing
   readonly dispatcher: Dispatcher
   /** Those that Milky 1.2 names, for bots. */
   readonly milky: Dispatcher
@@ -85,6 +90,12 @@ export interface Gateway {
   readonly log: Logger
   /** Unix seconds. */
   readonly now: () => number
+  /** Whether the bot hears what it says itself (`report_self`). */
+  readonly reportsSelf: (botId: number) => boolean
+  /** Calls when a reload has changed something of the configuration, for whoever keeps what was made from it. */
+  readonly onConfigChange: (listener: () => void) => Undo
+  /** Calls when who may be here may have changed by other means than a call: the command line, or a reload. */
+  readonly onAccessChange: (listener: () => void) => Undo
   /** For `.catch` of work that nobody waits for. */
   readonly onError: (err: unknown) => void
   readonly close: () => Promise<void>
@@ -99,7 +110,10 @@ export interface GatewayOptions {
   /** Scheme, host and port where the gateway listens. */
   readonly origin: () => string
   readonly log: Logger
-  readonly config: Pick<Config, 'server' | 'data' | 'media' | 'limits' | 'im' | 'bots'>
+  /** Its sections change in place while the gateway runs (`createLiveConfig`). */
+  readonly config: Pick<Config, 'server' | 'data' | 'media' | 'outgoing' | 'limits' | 'im' | 'bots'>
+  /** Calls when they did; they never do when absent. */
+  readonly onConfigChange?: (listener: () => void) => Undo
   /** Of the gateway. */
   readonly version: string
   readonly clock?: Clock
@@ -108,7 +122,8 @@ export interface GatewayOptions {
 /** Ties the rooms together. Owns the store from here on: `close` closes it. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { store, bus, blobs, secret, origin, log, config, version, clock = systemClock } = options
-  const { server, data, media, limits, im, bots } = config
+  const { onConfigChange = () => () => {} } = options
+  const { server, data, media, limits, im } = config
   const { now } = clock
   const onError = (err: unknown): void => log.error({ err }, 'something went wrong in the background')
   const bugs = {
@@ -119,11 +134,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   const accounts = createAccounts({ store, now, passwords, digest: digestToken })
   const chats = createChats(store, now, {
-    personText: limits.message_text,
-    botText: limits.bot_message_text,
+    get personText() {
+      return limits.message_text
+    },
+    get botText() {
+      return limits.bot_message_text
+    },
     segments: MAX_SEGMENTS,
     forwarded: MAX_FORWARDED,
-    editWindowS: im.edit_window
+    get editWindowS() {
+      return im.edit_window
+    }
   })
   const files = createFiles({ store, blobs, now, maxBytes: limits.file_size })
   const intake = createIntake({
@@ -158,20 +179,35 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const devices = createDevices()
   // In a turn of its own, as events are: the answer to who caused it goes out first, and no signal overtakes an event.
   const tell = (signal: Signal): void => void setImmediate(() => bus.publish([signal]))
-  const receipts = createReceipts({ store, chats, clock, tell, onError, intervalMs: limits.im_read_interval })
+  const receipts = createReceipts({
+    store,
+    chats,
+    clock,
+    tell,
+    onError,
+    get intervalMs() {
+      return limits.im_read_interval
+    }
+  })
   const presence = createPresence({
     store,
     devices,
     clock,
     tell,
     onError,
-    graceMs: limits.im_presence_grace,
-    intervalMs: limits.im_presence_interval,
-    audience: limits.im_presence_audience
+    get graceMs() {
+      return limits.im_presence_grace
+    },
+    get intervalMs() {
+      return limits.im_presence_interval
+    },
+    get audience() {
+      return limits.im_presence_audience
+    }
   })
   const directory = createDirectory({ store, presence, links, now })
-  const welcoming = new Set(bots.filter((bot) => bot.friend_requests === 'accept').map((bot) => bot.id))
-  const acceptsAtOnce = (accountId: number): boolean => welcoming.has(accountId)
+  const acceptsAtOnce = (accountId: number): boolean =>
+    config.bots.some((bot) => bot.id === accountId && bot.friend_requests === 'accept')
   const contacts = createContacts({ store, directory, acceptsAtOnce, now })
   const gestures = createGestures({ store, directory, now })
   const typing = createTyping({
@@ -181,8 +217,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     tell,
     onError,
-    ttlMs: limits.im_typing_ttl,
-    maxOnline: limits.im_typing_members
+    get ttlMs() {
+      return limits.im_typing_ttl
+    },
+    get maxOnline() {
+      return limits.im_typing_members
+    }
   })
   const notices = createNotices({ store, clock, tell, onError, position: await store.lastNoticeId() })
   const friends = createFriends({ store, directory, notices, acceptsAtOnce, now })
@@ -196,21 +236,29 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     tell,
     onError,
     newId: createCallId,
-    ringMs: limits.im_ring_timeout,
-    graceMs: limits.im_call_grace
+    get ringMs() {
+      return limits.im_ring_timeout
+    },
+    get graceMs() {
+      return limits.im_call_grace
+    }
   })
   const allowances = createAllowances<AllowanceName>(
     {
       search: { perSecond: 1, burst: 10 },
-      send: { perSecond: limits.im_message_rate, burst: limits.im_message_burst },
-      chat: { perSecond: limits.im_chat_rate, burst: limits.im_chat_rate },
-      read: { perSecond: limits.im_read_rate, burst: limits.im_read_burst },
+      send: liveRate(() => [limits.im_message_rate, limits.im_message_burst]),
+      chat: liveRate(() => [limits.im_chat_rate, limits.im_chat_rate]),
+      read: liveRate(() => [limits.im_read_rate, limits.im_read_burst]),
       typing: { perSecond: 2, burst: 10 },
       watch: { perSecond: 1, burst: 5 },
-      offer: { perSecond: 1 / 3, burst: limits.im_offer_burst }
+      offer: liveRate(() => [1 / 3, limits.im_offer_burst])
     },
     clock
   )
+  const findSelfReporters = (): Set<number> =>
+    new Set(config.bots.filter((bot) => bot.report_self).map((bot) => bot.id))
+  let selfReporters = findSelfReporters()
+  onConfigChange(() => (selfReporters = findSelfReporters()))
   const dispatcher = createDispatcher({
     actions,
     context: {
@@ -228,6 +276,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       announcements,
       essence,
       reactions,
+      effects: createEffects({
+        store,
+        now,
+        digest: digestToken,
+        get keptMs() {
+          return limits.idempotency_time
+        },
+        onError
+      }),
       store,
       receipts,
       presence,
@@ -241,6 +298,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       allowances,
       maxMembers: limits.group_members,
       now
+    },
+    clock,
+    get timeMs() {
+      return limits.action_time
     },
     ...bugs
   })
@@ -281,6 +342,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     blobs,
     intake,
     links,
+    outgoing: createOutgoing({
+      guard: config.outgoing.guard,
+      allowedNetworks: config.outgoing.allowed_networks,
+      isContainer: isInContainer()
+    }),
     dispatcher,
     milky: createMilkyDispatcher(dispatcher),
     draft: createDraftDispatcher(dispatcher, bugs),
@@ -293,6 +359,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     heartbeat,
     log,
     now,
+    reportsSelf: (botId) => selfReporters.has(botId),
+    onConfigChange,
+    onAccessChange(listener) {
+      const undo = [store.onForeignChange(listener), onConfigChange(listener)]
+      return () => undo.forEach((step) => step())
+    },
     onError,
     async close() {
       heartbeat.stop()

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
-import { buildApp, type Lactea } from '../app.ts'
-import { DOORS, isUnspecified, type Config } from '../config.ts'
+import { buildApp, type Lactea, type Reloaded } from '../app.ts'
+import { ConfigErrors, DOORS, isUnspecified, type Config } from '../config.ts'
 import { createLogger, type Logger } from '../log.ts'
 import type { Welcome } from '../first-start.ts'
 
@@ -14,8 +14,11 @@ const DRAIN_MS = 20_000
  */
 const GC_FLAG = '--heap-growing-percent=100'
 
-/** Runs the gateway until SIGTERM or SIGINT. A second signal ends it at once. Throws with a sentence when it cannot run. */
-export async function start(config: Config): Promise<void> {
+/**
+ * Runs the gateway until SIGTERM or SIGINT. A second signal ends it at once. `read` gives the configuration as it is now, for
+ * a reload. Throws with a sentence when it cannot run.
+ */
+export async function start(config: Config, read: () => Config): Promise<void> {
   setFlagsFromString(GC_FLAG)
   const log = createLogger(config.log.level)
   const lactea = await buildApp(config, log)
@@ -26,7 +29,7 @@ export async function start(config: Config): Promise<void> {
     await app.close()
     throw err
   }
-  process.on('SIGHUP', () => reload(lactea, log))
+  process.on('SIGHUP', () => void reload(lactea, read, log))
   closeWithGrace({ delay: DRAIN_MS, logger: false, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'an error that nobody handled; shutting down')
     else log.info({ signal }, 'shutting down')
@@ -41,14 +44,31 @@ export async function start(config: Config): Promise<void> {
   await welcome?.markShown()
 }
 
-/** A terminal that closes, or an operator who expects a reload, must not end the service. */
-function reload({ renewCertificates }: Lactea, log: Logger): void {
+/** SIGHUP: certificates and the configuration are read again. Whatever is wrong, the gateway goes on as it was. */
+async function reload(lactea: Lactea, read: () => Config, log: Logger): Promise<void> {
   try {
-    if (renewCertificates()) log.info('the certificates were read again')
+    if (lactea.renewCertificates()) log.info('the certificates were read again')
   } catch (err) {
     log.error({ err }, 'the certificates cannot be read again; the old ones stay')
   }
-  log.warn('the configuration is read at the start only; restart to apply a change')
+  try {
+    tellReloaded(await lactea.reload(read()), log)
+  } catch (err) {
+    const mistakes = err instanceof ConfigErrors ? err.message.split('\n') : [(err as Error).message]
+    log.error({ mistakes }, 'the configuration cannot be taken over; the old one stays')
+  }
+}
+
+/** Keys alone: their values may be secrets. */
+function tellReloaded({ applied, waiting, started, stopped, failure }: Reloaded, log: Logger): void {
+  if (failure) log.error({ err: failure }, 'something of the new configuration cannot begin')
+  if (waiting.length > 0)
+    log.warn({ keys: waiting }, 'these keys were changed and need a restart; until then the old values count')
+  const words =
+    applied.length > 0
+      ? 'the configuration was read again and applied'
+      : 'the configuration was read again; nothing to apply'
+  log.info({ keys: applied, started, stopped }, words)
 }
 
 function describeStart({ data }: Config, { addresses, welcome }: Lactea): string[] {

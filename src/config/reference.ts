@@ -1,4 +1,5 @@
 import { notYet } from './not-yet.ts'
+import { EFFECTS, findEffectKey } from './reload.ts'
 import { choicesOf, configSchema, type KeySchema, unwrap } from './schema.ts'
 import { formatQuantity } from './units.ts'
 
@@ -39,10 +40,12 @@ function rowsBelow(key: string, schema: KeySchema): ConfigRow[] {
 function toRow(key: string, schema: KeySchema): ConfigRow {
   const inner = unwrap(schema)
   const refused = notYet[key]
+  const effect = findEffectKey(key)
   const notes = [
     schema.description ?? '',
     inner.secret ? `Secret; \`${key.split('.').at(-1)}_file\` names a file instead.` : '',
-    refused ? 'Not in this version yet.' : ''
+    refused ? 'Not in this version yet.' : '',
+    effect && EFFECTS[effect] === 'restart' ? 'Needs a restart.' : ''
   ]
   return {
     key,

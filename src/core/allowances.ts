@@ -7,6 +7,18 @@ export interface Rate {
   readonly burst: number
 }
 
+/** A rate that is looked up whenever it is needed, for one that may change. */
+export function liveRate(read: () => readonly [perSecond: number, burst: number]): Rate {
+  return {
+    get perSecond() {
+      return read()[0]
+    },
+    get burst() {
+      return read()[1]
+    }
+  }
+}
+
 /** How often somebody may do something (IM-Suite 2.12): token buckets in memory, one per account or chat. */
 export interface Allowances<Name extends string> {
   /** Throws `rate_limited` with the time to wait. */

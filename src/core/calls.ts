@@ -89,7 +89,7 @@ interface Verdict {
 }
 
 export function createCalls(options: CallsOptions): Calls {
-  const { store, devices, clock, tell, onError, newId, ringMs, graceMs } = options
+  const { store, devices, clock, tell, onError, newId } = options
   const { toOffer, toAnswer, toCandidate, toEnd } = createCallLetters(clock.now)
   /** What is decided about one call is decided in its turn; who is busy is decided by the store. */
   const turns = createTurns()
@@ -134,7 +134,7 @@ export function createCalls(options: CallsOptions): Calls {
     const side = createCallSide({
       device,
       after,
-      graceMs,
+      graceMs: options.graceMs,
       tell,
       onLost: (isAway) => conclude(call(), { status: 'missed', reason: 'network_error' }, isAway),
       onDone() {
@@ -172,7 +172,9 @@ export function createCalls(options: CallsOptions): Calls {
       caller: openSide(caller, () => call),
       callee: undefined,
       answeredAt: undefined,
-      stopRinging: after(ringMs, () => conclude(call, { status: 'missed', reason: 'timeout' }, () => !call.callee)),
+      stopRinging: after(options.ringMs, () =>
+        conclude(call, { status: 'missed', reason: 'timeout' }, () => !call.callee)
+      ),
       counts: new Map([[callerId, offer.candidates.length]]),
       renewing: new Set()
     }

@@ -61,7 +61,7 @@ interface State {
 }
 
 export function createPresence(options: PresenceOptions): Presence {
-  const { store, devices, clock, tell, onError, graceMs, intervalMs } = options
+  const { store, devices, clock, tell, onError } = options
   /** Who is online, or was a moment ago. */
   const states = new Map<number, State>()
   /** Devices that do not want to be seen. */
@@ -111,7 +111,7 @@ export function createPresence(options: PresenceOptions): Presence {
     }
     state.told = state.isOnline
     tellOthers(accountId, state.isOnline, state.isOnline ? clock.now() : state.leftAt).catch(onError)
-    state.rest = clock.after(intervalMs, () => {
+    state.rest = clock.after(options.intervalMs, () => {
       state.rest = undefined
       announce(accountId, state)
     })
@@ -180,7 +180,7 @@ export function createPresence(options: PresenceOptions): Presence {
     left({ id, accountId }) {
       unsubscribe(id)
       const wasHidden = hidden.delete(id)
-      if (!wasHidden) refresh(accountId, graceMs)
+      if (!wasHidden) refresh(accountId, options.graceMs)
     }
   })
 

@@ -46,7 +46,8 @@ interface Mark {
   readonly deviceId: string | undefined
 }
 
-export function createReceipts({ store, chats, clock, tell, onError, intervalMs }: ReceiptsOptions): Receipts {
+export function createReceipts(options: ReceiptsOptions): Receipts {
+  const { store, chats, clock, tell, onError } = options
   /** Who was told about a moment ago, by chat and reader, and what came since. */
   const recent = new Map<string, { undo: Undo; next: Mark | undefined }>()
 
@@ -81,7 +82,7 @@ export function createReceipts({ store, chats, clock, tell, onError, intervalMs 
     announce(mark).catch(onError)
     const entry = {
       next: undefined as Mark | undefined,
-      undo: clock.after(intervalMs, () => {
+      undo: clock.after(options.intervalMs, () => {
         recent.delete(key)
         if (entry.next) schedule(entry.next)
       })

@@ -47,7 +47,7 @@ interface Entry {
 }
 
 export function createTyping(options: TypingOptions): Typing {
-  const { store, chats, devices, clock, tell, onError, ttlMs, maxOnline } = options
+  const { store, chats, devices, clock, tell, onError } = options
   /** By account and chat. */
   const entries = new Map<number, Map<number, Entry>>()
 
@@ -62,7 +62,7 @@ export function createTyping(options: TypingOptions): Typing {
     const ticks = clock.ticks()
     if (ticks - entry.toldAt < RETELL_MS) return
     entry.toldAt = ticks
-    const audience = await listListeners(entry, maxOnline)
+    const audience = await listListeners(entry, options.maxOnline)
     // A message may have come meanwhile.
     if (audience.length === 0 || entries.get(typer.id)?.get(chatId) !== entry) return
     entry.isHeard = true
@@ -78,7 +78,7 @@ export function createTyping(options: TypingOptions): Typing {
     known?.expiry()
     const fresh = { typer, chatId, devices: new Set<string>(), toldAt: -Infinity, isHeard: false, expiry: () => {} }
     const entry: Entry = known ?? fresh
-    entry.expiry = clock.after(ttlMs, () => stop(entry))
+    entry.expiry = clock.after(options.ttlMs, () => stop(entry))
     own.set(chatId, entry)
     return entry
   }

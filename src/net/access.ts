@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Undo } from '../core/bus.ts'
-import type { Store } from '../core/store.ts'
 
 /** Somebody on an open socket whose right to be there may end: the token is replaced, the account is switched off. */
 export interface Visitor {
@@ -15,20 +14,23 @@ export interface AccessWatch {
 }
 
 export interface AccessWatchOptions {
-  readonly store: Pick<Store, 'onForeignChange'>
+  /** Calls when who may be here may have changed. */
+  readonly onAccessChange: (listener: () => void) => Undo
   readonly onError: (err: unknown) => void
 }
 
 /** Visitors that are asked about per turn of the event loop. */
 const CHUNK = 256
 
-/** Looks at every visitor again whenever another process, such as the command line, has changed the database. */
-export function watchAccess({ store, onError }: AccessWatchOptions): AccessWatch {
+/** Looks at every visitor again whenever the command line has changed the accounts, or a reload the tokens. */
+export function watchAccess({ onAccessChange, onError }: AccessWatchOptions): AccessWatch {
   const visitors = new Set<Visitor>()
   let isWanted = false
   let running: Promise<void> | undefined
 
   async function lookAgain(): Promise<void> {
+    // Those who are asked may hear of the change after us.
+    await Promise.resolve()
     while (isWanted) {
       isWanted = false
       let asked = 0
@@ -41,7 +43,7 @@ export function watchAccess({ store, onError }: AccessWatchOptions): AccessWatch
     }
   }
 
-  const close = store.onForeignChange(() => {
+  const close = onAccessChange(() => {
     isWanted = true
     running ??= lookAgain()
       .catch(onError)

@@ -32,7 +32,7 @@ export interface Sender extends Address {
 }
 
 export interface DispatchOptions {
-  readonly keys: readonly MaimKey[]
+  readonly findKey: (apiKey: string) => MaimKey | undefined
   readonly post: Pick<MaimPost, 'send' | 'size'>
   readonly brainOf: BrainOf
   readonly stats: DoorStats
@@ -52,8 +52,7 @@ export const MAX_PLATFORM = 255
  * delivered is acknowledged all the same, and the acknowledgement says why.
  */
 export function createMaimDispatch(options: DispatchOptions): MaimDispatch {
-  const { post, brainOf, stats, log, onError } = options
-  const keys = new Map(options.keys.map((key) => [key.api_key, key]))
+  const { findKey, post, brainOf, stats, log, onError } = options
 
   function refuse(sender: Sender, undeliverable: string): AckNote {
     const { accountId: account, platform, uuid } = sender
@@ -66,7 +65,7 @@ export function createMaimDispatch(options: DispatchOptions): MaimDispatch {
     const { payload } = received.envelope
     const message = readMessage(payload)
     if (message instanceof MessageError) return refuse(sender, message.message)
-    const target = keys.get(message.message_dim.api_key)
+    const target = findKey(message.message_dim.api_key)
     if (!target) return refuse(sender, 'no such key')
     if (target.account === sender.accountId && sender.key.chats) {
       const speech = toSpeech(message, payload)
@@ -79,7 +78,7 @@ export function createMaimDispatch(options: DispatchOptions): MaimDispatch {
     const { payload } = received.envelope
     const dim = isObject(payload) ? payload['message_dim'] : undefined
     if (isObject(dim) && typeof dim['api_key'] === 'string') {
-      const target = keys.get(dim['api_key'])
+      const target = findKey(dim['api_key'])
       return target ? route(sender, received, target, dim['platform']) : refuse(sender, 'no such key')
     }
     if (post.size(sender) < 2) return refuse(sender, 'nobody else is connected under this account and platform')
