@@ -1,3 +1,5 @@
+import type { Undo } from './bus.ts'
+
 /** Where a webhook stands: `paused` by an operator, `disabled` by itself because its receiver said so or was down for too long. */
 export type TargetState = 'active' | 'paused' | 'disabled'
 
@@ -20,6 +22,9 @@ export interface Target {
   /** Rows by what they wait for. */
   readonly waiting: number
   readonly dead: number
+  /** Tries that were taken by the receiver and that were not, since the webhook is known. */
+  readonly takenCount: number
+  readonly failedCount: number
 }
 
 /** An event that a webhook could not be given at its first try. What was delivered has no row. */
@@ -29,9 +34,9 @@ export interface Delivery {
   readonly chatId: number
   /** `dead` when all tries are used up: nothing more is done until an operator replays it. */
   readonly state: 'waiting' | 'dead'
-  /** Tries so far. */
+  /** Tries so far; when an operator asks for one that was dead they are counted anew. */
   readonly attempts: number
-  /** Unix seconds; when it is tried next. */
+  /** Unix seconds; when it is tried next. In the past when it waits behind an earlier event of its chat. */
   readonly nextAt: number
   readonly createdAt: number
   /** An operator asked for it: it keeps nobody else waiting. */
@@ -84,7 +89,71 @@ export interface TargetDesk {
   ) => Promise<Attempt[]>
   /**
    * Makes the chosen events due now; each keeps its id. One that waits already is not sent twice, so that asking twice
-   * is asking once. Gives how many are due by it.
+   * is asking once. What the webhook has not come to yet is left to it. Gives how many are due by it.
+   * Throws `not_found` for an unknown webhook and `too_large` for more than `MAX_REPLAY` events of a list or a range.
    */
   readonly replay: (targetId: string, choice: ReplayChoice, time: number) => Promise<number>
+}
+
+/** Events that may be asked for at once by their ids or as a range; of those that are dead, as many as there are. */
+export const MAX_REPLAY = 10_000
+
+/** A webhook of the configuration, as it introduces itself. */
+export interface TargetEntry {
+  readonly id: string
+  readonly botId: number
+  readonly url: string
+  /** Where its place was kept by former versions. */
+  readonly cursorName: string
+  readonly time: number
+}
+
+/** Where a webhook goes on. */
+export interface TargetPlace {
+  readonly target: Target
+  /** Events behind the cursor that are delivered already. */
+  readonly ahead: readonly number[]
+  readonly lastAttemptId: number
+  /** Chats with events that wait, replays apart, and how many. */
+  readonly waitingByChat: ReadonlyMap<number, number>
+}
+
+/** What became of events since the last time; written as a whole or not at all. */
+export interface Progress {
+  readonly cursor: number
+  readonly ahead: readonly number[]
+  readonly failingSince: number | undefined
+  readonly attempts: readonly Omit<Attempt, 'targetId'>[]
+  /** Older ones go. */
+  readonly keepAttempts: number
+  readonly rows: readonly RowChange[]
+}
+
+/** A row that comes or changes, or goes because nothing more has to be done. */
+export type RowChange =
+  | (Omit<Delivery, 'targetId' | 'createdAt' | 'isReplay'> & { readonly type: 'put'; readonly time: number })
+  | { readonly type: 'remove'; readonly eventId: number }
+
+/** `isStrict`: one event after another over all chats, replays apart. */
+export interface DueOptions {
+  readonly time: number
+  readonly isStrict: boolean
+  readonly limit: number
+}
+
+/** What webhooks themselves ask of the store; see `Store` for its manners. */
+export interface DeliveryStore extends TargetDesk {
+  /** Remembers the webhook; one that is new begins at the end of the log. */
+  readonly openTarget: (entry: TargetEntry) => Promise<TargetPlace>
+  readonly saveProgress: (targetId: string, progress: Progress) => Promise<void>
+  /** What may be tried now: of each chat the first event that waits, and the first replay; the longest due first. */
+  readonly listDue: (targetId: string, options: DueOptions) => Promise<Delivery[]>
+  /** When something may be tried next, however long that has been due; undefined when nothing waits. */
+  readonly findNextDue: (targetId: string, isStrict: boolean) => Promise<number | undefined>
+  /** The event that waits behind another one of the same chat. */
+  readonly findNextOfChat: (targetId: string, chatId: number) => Promise<Delivery | undefined>
+  /** Makes due what was tried since then: the receiver is back. */
+  readonly hurry: (targetId: string, since: number, time: number) => Promise<void>
+  /** Called when this process has changed the state of a webhook or asked for replays; for others see `onForeignChange`. */
+  readonly onTargetChange: (listener: (targetId: string) => void) => Undo
 }

@@ -2,6 +2,7 @@ export type { Message } from './event.ts'
 import type { AuditStore } from './audit-store.ts'
 import type { EventListener, Undo } from './bus.ts'
 import type { CallStore } from './call-record.ts'
+import type { DeliveryStore } from './delivery-store.ts'
 import type { EffectStore } from './effect-store.ts'
 import type { AccountRef, ChatRef, EventDraft, GatewayEvent, Message, Role } from './event.ts'
 import type { NoteStore } from './note-store.ts'
@@ -323,7 +324,8 @@ export interface Store
     NoteStore,
     MailStore,
     EffectStore,
-    AuditStore {
+    AuditStore,
+    DeliveryStore {
   readonly findAccount: (id: number) => Promise<Account | undefined>
   readonly findAccountByLogin: (login: {
     username?: string | undefined

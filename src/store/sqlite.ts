@@ -11,6 +11,7 @@ import { auditQueries } from './queries/audit.ts'
 import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
 import { contactQueries } from './queries/contacts.ts'
+import { deliveryQueries } from './queries/deliveries.ts'
 import { eventQueries } from './queries/events.ts'
 import { faceQueries } from './queries/faces.ts'
 import { fileQueries } from './queries/files.ts'
@@ -87,6 +88,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const announcements = announcementQueries(db, { accounts, chats, files, groups })
   const marks = markQueries(db, { events, groups, messages })
   const mail = mailQueries(db)
+  const deliveries = deliveryQueries(db, events)
   const audit = auditQueries(db, accounts)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
@@ -97,6 +99,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
 
   const commitListeners = new Set<EventListener>()
   const foreignListeners = new Set<() => void>()
+  const targetListeners = new Set<(targetId: string) => void>()
   let lastTold = events.lastId()
   let seenVersion = readDataVersion()
   let closed: Promise<void> | undefined
@@ -170,6 +173,13 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     writer.close()
     await checkpointer?.stop()
     db.close()
+  }
+
+  /** The webhook itself may run in this process: it hears of it at once. */
+  async function changeTarget<T>(targetId: string, change: () => T): Promise<T> {
+    const value = await write(change)
+    if (value) callAll(targetListeners, (listener) => listener(targetId))
+    return value
   }
 
   function subscribe<T>(set: Set<T>, listener: T): Undo {
@@ -341,6 +351,20 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
         return last
       }),
     saveCursor: (name, eventId) => write(() => events.saveCursor(name, eventId)),
+
+    listTargets: async () => deliveries.list(),
+    findTarget: async (id) => deliveries.find(id),
+    setTargetState: (id, change) => changeTarget(id, () => deliveries.setState(id, change)),
+    listDeliveries: async (targetId, state, page) => deliveries.listDeliveries(targetId, state, page),
+    listAttempts: async (targetId, page) => deliveries.listAttempts(targetId, page),
+    replay: (targetId, choice, time) => changeTarget(targetId, () => deliveries.replay(targetId, choice, time)),
+    openTarget: (entry) => write(() => deliveries.open(entry)),
+    saveProgress: (targetId, progress) => write(() => deliveries.saveProgress(targetId, progress)),
+    listDue: async (targetId, options) => deliveries.listDue(targetId, options),
+    findNextDue: async (targetId, isStrict) => deliveries.findNextDue(targetId, isStrict),
+    findNextOfChat: async (targetId, chatId) => deliveries.findNextOfChat(targetId, chatId),
+    hurry: (targetId, since, time) => write(() => deliveries.hurry(targetId, since, time)),
+    onTargetChange: (listener) => subscribe(targetListeners, listener),
 
     addSession: (session) => write(() => accounts.addSession(session)),
     saveSessionCursors: (cursors) => write(() => cursors.forEach((cursor) => accounts.saveSessionCursor(cursor))),

@@ -4,6 +4,7 @@ import type { Store } from '../../src/core/store.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { auditStoreSuite } from '../suites/audit-store.ts'
 import { callStoreSuite } from '../suites/call-store.ts'
+import { deliveryStoreSuite } from '../suites/delivery-store.ts'
 import { fileStoreSuite } from '../suites/file-store.ts'
 import { friendStoreSuite } from '../suites/friend-store.ts'
 import { groupFileStoreSuite } from '../suites/group-file-store.ts'
@@ -19,6 +20,7 @@ const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   storeSuite(t, open)
   t.test('operators', async (t) => auditStoreSuite(t, open))
   t.test('calls', async (t) => callStoreSuite(t, open))
+  t.test('webhooks', async (t) => deliveryStoreSuite(t, open))
   t.test('people', async (t) => peopleStoreSuite(t, open))
   t.test('files', async (t) => fileStoreSuite(t, open))
   t.test('files of groups', async (t) => groupFileStoreSuite(t, open))

@@ -11,7 +11,11 @@ create table targets(
   reason text not null default '',
   state_since integer not null,
   failing_since integer,
-  cursor integer not null
+  cursor integer not null,
+  -- Events behind the cursor that are delivered already, as JSON: few, and gone with the next step of the cursor.
+  ahead text not null default '[]',
+  taken_count integer not null default 0,
+  failed_count integer not null default 0
 ) strict, without rowid;
 
 -- Only what could not be delivered at the first try; what is delivered has no row.
@@ -22,25 +26,26 @@ create table deliveries(
   state text not null check (state in ('waiting', 'dead')),
   attempts integer not null default 0,
   next_at integer not null,
+  tried_at integer not null default 0,
   created_at integer not null,
   is_replay integer not null default 0,
   primary key (target_id, event_id)
 ) strict, without rowid;
-create index deliveries_due on deliveries(target_id, state, next_at);
+create index deliveries_order on deliveries(target_id, state, is_replay, chat_id, event_id);
 
+-- Written for every delivery: one tree, no index beside it; the numbers of each target count up by one.
 create table attempts(
-  id integer primary key autoincrement,
   target_id text not null,
+  id integer not null,
   event_id integer not null,
   number integer not null,
   time integer not null,
   latency_ms integer not null,
   status integer,
-  answer text not null default '',
-  error text not null default ''
-) strict;
-create index attempts_target on attempts(target_id, id);
-create index attempts_event on attempts(target_id, event_id);
+  answer text not null,
+  error text not null,
+  primary key (target_id, id)
+) strict, without rowid;
 
 -- What a call answered that carried an idempotency key; written in the transaction of its effect.
 create table effects(
