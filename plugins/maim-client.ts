@@ -32,6 +32,7 @@ export async function startMaimClient(options: MaimClientOptions): Promise<Runni
   const { platform, url } = target
   const log = gateway.log.child({ door: 'maim-link', mode: target.mode, bot: bot.id, url: maskUrl(url), platform })
   const uuid = `lactea_${createId()}`
+  const lookup = await gateway.outgoing.lookupFor(url, (words) => log.warn(words))
   const link = await createLink(options, log, uuid)
 
   function onOpen(socket: WebSocket, stream: Socket | undefined): (code: number) => void {
@@ -56,6 +57,8 @@ export async function startMaimClient(options: MaimClientOptions): Promise<Runni
     socketOptions: {
       maxPayload: target.mode === 'legacy' ? limits.maim_legacy_frame : limits.maim_frame,
       headers: headersOf(target, uuid),
+      // `ws` hands it on to Node, whatever its type declarations say.
+      ...({ lookup } as object),
       ...tlsOf(target)
     },
     onOpen,

@@ -54,6 +54,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
     },
     onError: gateway.onError
   })
+  const lookup = await gateway.outgoing.lookupFor(target.url, (words) => log.warn(words))
   let serving: Serving | undefined
 
   function onOpen(socket: WebSocket, stream: Socket | undefined): () => void {
@@ -85,7 +86,12 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
 
   const dialer = startDialer({
     url: withToken(target.url, target.access_token),
-    socketOptions: { maxPayload: limits.milky_frame, headers: { 'x-self-id': String(bot.id) } },
+    socketOptions: {
+      maxPayload: limits.milky_frame,
+      headers: { 'x-self-id': String(bot.id) },
+      // `ws` hands it on to Node, whatever its type declarations say.
+      ...({ lookup } as object)
+    },
     onOpen,
     onState(change) {
       if (change.state === 'open') log.info('connected')

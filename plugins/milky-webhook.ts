@@ -35,7 +35,8 @@ export async function startMilkyWebhook({ gateway, bot, target, maxMembers }: Mi
   const log = gateway.log.child({ door: 'webhook', bot: bot.id, url: maskUrl(target.url) })
   // Loaded when there is a webhook: who starts the gateway should not wait for it.
   const { Agent, request } = await import('undici')
-  const agent = new Agent({ connections: target.parallel, pipelining: 1, connect: { timeout: target.timeout } })
+  const lookup = await gateway.outgoing.lookupFor(target.url, (words) => log.warn(words))
+  const agent = new Agent({ connections: target.parallel, pipelining: 1, connect: { timeout: target.timeout, lookup } })
   const cursor = cursorName('webhook', bot.id, target.url)
   const key = target.secret && createSecretKey(Buffer.from(target.secret.replace(/^whsec_/, ''), 'base64'))
   const deviceId = createId()

@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net'
 import { createRemoteJWKSet, customFetch, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import type { TokenFault } from './sessions.ts'
 
@@ -25,6 +26,8 @@ export interface ForeignIssuerOptions {
   /** Unix seconds. */
   readonly now: () => number
   readonly leewayS: number
+  /** How the name in the address is looked up; as the machine does when absent. */
+  readonly lookup?: LookupFunction
   /** Told at most once a minute. The error holds no token. */
   readonly onUnreachable: (err: unknown) => void
 }
@@ -35,6 +38,8 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 const HEADER_TYPE = /^(?:application\/)?(?:jwt|at\+jwt)$/i
 
 const TIMEOUT_MS = 3000
+/** More than the keys of any issuer. */
+const MAX_ANSWER = 1024 * 1024
 /** Keys are good for so long without asking again. */
 const MAX_AGE_MS = 600_000
 /** A key that is not known is asked for at most so often, so that nobody can make us flood the issuer. */
@@ -51,7 +56,7 @@ export function isForeignAlgorithm(alg: string | undefined): boolean {
 }
 
 export function createForeignIssuer(options: ForeignIssuerOptions): ForeignIssuer {
-  const { issuer, audience, now, leewayS, onUnreachable } = options
+  const { issuer, audience, now, leewayS, lookup, onUnreachable } = options
   const { url, headers } = toRequest(options.url)
   const keys = createRemoteJWKSet(url, {
     headers,
@@ -66,7 +71,7 @@ export function createForeignIssuer(options: ForeignIssuerOptions): ForeignIssue
   async function fetchKeys(address: string, init: RequestInit): Promise<Response> {
     if (now() < pausedUntil) throw new Unreachable('the issuer could not be reached a moment ago')
     try {
-      const response = await fetch(address, init)
+      const response = await fetchFrom(address, init, lookup)
       if (response.status !== 200) throw new Unreachable(`the issuer answered ${response.status}`)
       return response
     } catch (err) {
@@ -111,6 +116,27 @@ export function createForeignIssuer(options: ForeignIssuerOptions): ForeignIssue
         return { fault: err instanceof errors.JWTExpired ? '令牌已过期' : '令牌无效' }
       }
     }
+  }
+}
+
+/** One connection for one answer: the keys are asked for every ten minutes. Redirects are not followed. */
+async function fetchFrom(address: string, init: RequestInit, lookup: LookupFunction | undefined): Promise<Response> {
+  // Loaded when keys are fetched: who starts the gateway should not wait for it.
+  const { Agent, request } = await import('undici')
+  const agent = new Agent({ connect: lookup ? { lookup } : {} })
+  try {
+    const headers = Object.fromEntries(new Headers(init.headers))
+    const { statusCode, body } = await request(address, { headers, dispatcher: agent, signal: init.signal ?? null })
+    const chunks: Buffer[] = []
+    let size = 0
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > MAX_ANSWER) throw new Unreachable(`the issuer answered with more than ${MAX_ANSWER} bytes`)
+      chunks.push(chunk)
+    }
+    return new Response(statusCode === 204 || statusCode === 304 ? null : Buffer.concat(chunks), { status: statusCode })
+  } finally {
+    await agent.destroy()
   }
 }
 

@@ -77,6 +77,7 @@ void t.test('defaults', async (t) => {
       },
       data: { dir: './data', database: null, nats: null },
       media: { folders: [], allowed_networks: [], timeout: 20_000 },
+      outgoing: { guard: false, allowed_networks: [] },
       im: {
         registration: 'open',
         jwt_secret: null,

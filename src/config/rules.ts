@@ -155,6 +155,11 @@ const rules: Rule[] = [
     }
   },
 
+  ({ outgoing }, report) => {
+    if (outgoing?.guard === false && (outgoing.allowed_networks ?? []).length > 0)
+      refuse(['outgoing', 'allowed_networks'], 'says nothing without outgoing.guard', report)
+  },
+
   ({ im }, report) => {
     if (im?.jwks_url !== null) return
     for (const key of ['jwks_issuer', 'jwks_audience'] as const)
