@@ -49,6 +49,7 @@ import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
 import { createTargets, type TargetEntry } from './net/targets.ts'
 import { provision } from './provision.ts'
 import { complete } from './restore.ts'
+import { complete } from './restore.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
 import { createSessions, LEEWAY_S } from './sessions.ts'
 import { lockDirectory, openSqliteStore } from './store/index.ts'
@@ -98,6 +99,8 @@ export async function buildApp(given: Config, log: Logger, { clock }: BuildOptio
   const unlock = lockDirectory(dir)
   let gateway: Gateway | undefined
   try {
+    // A restore that was cut off.
+    await complete(dir)
     // A restore that was cut off.
     await complete(dir)
     const listeners = createListeners(config.server)

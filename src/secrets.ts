@@ -3,6 +3,7 @@ import { chmod, mkdir, open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hash as argon2, verify } from '@node-rs/argon2'
 import type { PasswordHasher } from './core/accounts.ts'
+import { describeAccess } from './store/index.ts'
 
 /** An access token: 32 random bytes, in letters that need no escaping in a URL (some clients do not escape). */
 export function createToken(): string {
@@ -58,9 +59,11 @@ export const passwords: PasswordHasher = {
   decoy: '$argon2id$v=19$m=19456,t=2,p=1$3VVsfPppUClv54KT2eb7jg$1ApJ3ReNTqw+13gbz6OiItdIp0UrwmQi28whZfq7oZI'
 }
 
-/** The data directory, made for its owner alone. */
+/** The data directory, made for its owner alone. Throws with a sentence. */
 export async function prepareDataDir(dir: string): Promise<void> {
-  await mkdir(dir, { recursive: true, mode: 0o700 })
+  await mkdir(dir, { recursive: true, mode: 0o700 }).catch((err: Error) => {
+    throw new Error(`cannot make the data directory: ${err.message}; ${describeAccess(dir)}`, { cause: err })
+  })
   await chmod(dir, 0o700).catch((err: NodeJS.ErrnoException) => {
     // A mounted volume may belong to somebody else and still be writable.
     if (err.code !== 'EPERM') throw err

@@ -3,6 +3,7 @@ import { createAccounts, type Accounts } from '../core/accounts.ts'
 import { createGroups, type Groups } from '../core/groups.ts'
 import type { Account, Store } from '../core/store.ts'
 import type { Config } from '../config.ts'
+import { completeRestore } from '../restore.ts'
 import { createToken, digestToken, passwords, prepareDataDir } from '../secrets.ts'
 import { openSqliteStore } from '../store/index.ts'
 
@@ -18,6 +19,7 @@ const now = (): number => Math.floor(Date.now() / 1000)
 export async function atDesk<T>(config: Config, work: (desk: Desk) => Promise<T>): Promise<T> {
   const dir = resolve(config.data.dir)
   await prepareDataDir(dir)
+  await completeRestore(dir)
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), isShort: true })
   try {
     return await work({

@@ -1,10 +1,8 @@
-import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { EventListener, Undo } from '../core/bus.ts'
 import type { GatewayEvent, InboxEventDraft } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import { startCheckpointer } from './checkpointer.ts'
-import { migrate } from './migrations/index.ts'
+import { openDatabase } from './open.ts'
 import { accountQueries } from './queries/accounts.ts'
 import { announcementQueries } from './queries/announcements.ts'
 import { auditQueries } from './queries/audit.ts'
@@ -32,7 +30,6 @@ import { messageQueries } from './queries/messages.ts'
 import { noticeQueries } from './queries/notices.ts'
 import { peerQueries } from './queries/peers.ts'
 import { pinQueries } from './queries/pins.ts'
-import { isBusy } from './result-codes.ts'
 import { createWriter } from './writer.ts'
 
 export interface SqliteOptions {
@@ -55,13 +52,7 @@ const PING_PATIENCE_MS = 1000
  * Throws when the file cannot be opened or belongs to a newer version.
  */
 export async function openSqliteStore({ path, onError = () => {}, isShort = false }: SqliteOptions): Promise<Store> {
-  const db = new DatabaseSync(path)
-  try {
-    await prepare(db)
-  } catch (err) {
-    db.close()
-    throw err
-  }
+  const { db } = await openDatabase(path, { isChecked: !isShort })
 
   const accounts = accountQueries(db)
   const identities = identityQueries(db, accounts)
@@ -445,26 +436,4 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
 function toFarewell(accountId: number): InboxEventDraft {
   const reason = 'the operator of the gateway has switched the bot off'
   return { kind: 'account.disabled', data: { accountId, reason }, audience: [accountId] }
-}
-
-async function prepare(db: DatabaseSync): Promise<void> {
-  db.exec('pragma busy_timeout = 5000; pragma foreign_keys = on')
-  await enterWalMode(db)
-  db.exec('pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma cache_size = -32000')
-  migrate(db)
-  // From here on the writer waits for others by itself, without holding up the event loop.
-  db.exec('pragma busy_timeout = 20')
-}
-
-/** The first switch to write-ahead mode needs the file alone, and does not wait for the lock by itself. */
-async function enterWalMode(db: DatabaseSync): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      db.exec('pragma journal_mode = wal')
-      return
-    } catch (err) {
-      if (!isBusy(err) || tries === 50) throw err
-      await delay(100)
-    }
-  }
 }

@@ -32,7 +32,8 @@ export function migrate(db: DatabaseSync): void {
   }
 }
 
-function readVersion(db: DatabaseSync): number {
+/** The schema of the database, 0 for an empty one. Throws when it is newer than what is known here. */
+export function readVersion(db: DatabaseSync): number {
   const { user_version: version } = db.prepare('pragma user_version').get() as { user_version: number }
   if (version > SCHEMA_VERSION) {
     throw new Error(

@@ -1,0 +1,124 @@
+import { closeSync, existsSync, fdatasyncSync, openSync } from 'node:fs'
+import { backup, DatabaseSync } from 'node:sqlite'
+import { SCHEMA_VERSION } from './migrations/index.ts'
+import { isDamage } from './result-codes.ts'
+
+/** What a copy of the database turned out to hold. */
+export interface DatabaseSummary {
+  readonly schema: number
+  /** The last event of the log; 0 when there is none. */
+  readonly lastEventId: number
+  readonly accounts: number
+  readonly messages: number
+}
+
+export interface CopyOptions {
+  readonly from: string
+  /** A file that is not there yet. */
+  readonly to: string
+  /** Between the pieces, so that who serves others meanwhile comes to the disk; it may stop everything by throwing. */
+  readonly rest: () => void
+}
+
+/** One megabyte at a time. */
+const PIECE_PAGES = 256
+/** Pieces after which what was written is given to the disk: later, all at once, it would hold up the others there. */
+const PIECES_PER_SYNC = 8
+
+/**
+ * Copies a database that others may be writing to, as it was at one moment: everything that was committed before the
+ * call is in it. Nobody waits for it, but the write-ahead log cannot begin anew until it is done.
+ */
+export async function copyDatabase({ from, to, rest }: CopyOptions): Promise<void> {
+  const db = openExisting(from)
+  try {
+    // Without this SQLite would begin anew with every write of somebody else, and under load never come to an end.
+    db.exec('begin')
+    db.prepare('select count(*) from sqlite_schema').get()
+    let pieces = 0
+    await backup(db, to, {
+      rate: PIECE_PAGES,
+      progress() {
+        if (++pieces % PIECES_PER_SYNC === 0) syncFile(to)
+        rest()
+      }
+    })
+  } finally {
+    db.close()
+  }
+  detach(to)
+  syncFile(to)
+}
+
+/**
+ * Reads all of a database that nobody else has open. Throws with a sentence when it is damaged, none of Lactea's, or of
+ * a newer version.
+ */
+export function checkDatabase(path: string): DatabaseSummary {
+  const db = openExisting(path)
+  try {
+    const schema = numberOf(db, 'pragma user_version')
+    if (schema < 1) throw new Error('it holds no database of Lactea')
+    if (schema > SCHEMA_VERSION)
+      throw new Error(
+        `its database has schema ${schema}, this Lactea knows up to ${SCHEMA_VERSION}: use the version that made it, or a newer one`
+      )
+    const [fault] = db.prepare('pragma integrity_check(1)').all()
+    const words = String(Object.values(fault ?? {})[0])
+    if (words !== 'ok') throw new Error(`its database is damaged: ${words}`)
+    return {
+      schema,
+      lastEventId: numberOf(db, 'select coalesce(max(id), 0) from events'),
+      accounts: numberOf(db, 'select count(*) from accounts'),
+      messages: numberOf(db, 'select count(*) from messages')
+    }
+  } catch (err) {
+    if (!isDamage(err)) throw err
+    throw new Error(`its database is damaged: ${(err as Error).message}`, { cause: err })
+  } finally {
+    db.close()
+  }
+}
+
+/** The SHA-256 of every uploaded content that the database knows, in hexadecimal. Contents came with schema 2. */
+export function listContents(path: string): string[] {
+  const db = openExisting(path)
+  try {
+    if (numberOf(db, 'pragma user_version') < 2) return []
+    return db
+      .prepare('select distinct sha256 from files order by sha256')
+      .all()
+      .map(({ sha256 }) => String(sha256))
+  } finally {
+    db.close()
+  }
+}
+
+/** Makes the copy one file: without write-ahead mode nothing of it is ever beside it. */
+function detach(path: string): void {
+  const db = openExisting(path)
+  try {
+    db.exec('pragma journal_mode = delete')
+  } finally {
+    db.close()
+  }
+}
+
+/** SQLite would make a new one. */
+function openExisting(path: string): DatabaseSync {
+  if (!existsSync(path)) throw new Error(`there is no database at ${path}`)
+  return new DatabaseSync(path, { timeout: 5000 })
+}
+
+function numberOf(db: DatabaseSync, sql: string): number {
+  return Number(Object.values(db.prepare(sql).get() ?? {})[0])
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, 'r+')
+  try {
+    fdatasyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
