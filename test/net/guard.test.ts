@@ -1,23 +1,9 @@
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import type { LookupAddress } from 'node:dns'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { ActionError } from '../../src/core/errors.ts'
 import { createFetcher } from '../../src/net/fetcher.ts'
 import { createGuard, type Resolve } from '../../src/net/guard.ts'
-
-/** A port of this machine at which every connection is counted, whatever the address. */
-async function startCounter(t: Test): Promise<{ port: number; count: () => number }> {
-  let count = 0
-  const server = createServer((socket) => {
-    count++
-    socket.destroy()
-  })
-  t.teardown(() => server.close())
-  // On all addresses of both families, where there are two.
-  await new Promise<void>((resolve) => server.listen(0, resolve))
-  return { port: (server.address() as AddressInfo).port, count: () => count }
-}
+import { addressOf, LITERALS, METADATA, startCounter } from '../helpers/spellings.ts'
 
 const family = (address: string): LookupAddress => ({ address, family: address.includes(':') ? 6 : 4 })
 const answer =
@@ -37,109 +23,6 @@ async function fetchFrom(
 
 const CLOSED = /^not_found: message: \S+ does not exist, or is in a network that media\.allowed_networks does not open$/
 
-/** Hosts as somebody may write them who wants to reach what only this machine reaches. */
-const LITERALS = [
-  // This machine.
-  '127.0.0.1',
-  '127.0.0.1.',
-  '127.1',
-  '127.0.1',
-  '127.255.255.254',
-  '2130706433',
-  '017700000001',
-  '0x7f000001',
-  '0x7F.1',
-  '0177.0.0.1',
-  '0x7f.0x0.0x0.0x1',
-  '00000177.0.0.01',
-  '%31%32%37.0.0.1',
-  '１２７.0.0.1',
-  '127。0。0。1',
-  '0',
-  '0.0.0.0',
-  '0.1.2.3',
-  '[::1]',
-  '[::]',
-  '[0:0:0:0:0:0:0:1]',
-  '[0000::0001]',
-  '[::127.0.0.1]',
-  '[::ffff:127.0.0.1]',
-  '[::ffff:7f00:1]',
-  '[::ffff:0:127.0.0.1]',
-  '[64:ff9b::127.0.0.1]',
-  '[64:ff9b:1::7f00:1]',
-  '[2002:7f00:1::]',
-  '[2001:0:7f00:1::80ff:fffe]',
-  'localhost',
-  'LOCALHOST',
-  'localhost.',
-  'a.localhost',
-  'a.b.LocalHost.',
-  // Networks that are somebody's own.
-  '10.0.0.1',
-  '10.255.255.255',
-  '172.16.0.1',
-  '172.31.255.255',
-  '192.168.0.1',
-  '3232235521',
-  '100.64.0.1',
-  '100.127.255.255',
-  '169.254.1.1',
-  '[fe80::1]',
-  '[fc00::1]',
-  '[fd12:3456::1]',
-  '[fec0::1]',
-  '[::ffff:10.0.0.1]',
-  '[2002:a00:1::1]',
-  // For nobody in particular.
-  '192.0.0.1',
-  '192.0.2.1',
-  '192.88.99.1',
-  '198.18.0.1',
-  '198.51.100.1',
-  '203.0.113.1',
-  '224.0.0.1',
-  '239.255.255.255',
-  '240.0.0.1',
-  '255.255.255.255',
-  '[ff02::1]',
-  '[100::1]',
-  '[2001:db8::1]',
-  '[2001:2::1]',
-  '[2001:10::1]',
-  '[3fff::1]',
-  '[5f00::1]',
-  '[4000::1]'
-]
-
-/** What tells machines who they are. */
-const METADATA = [
-  '169.254.169.254',
-  '2852039166',
-  '0xa9fea9fe',
-  '0251.0376.0251.0376',
-  '169.254.43518',
-  '169.254.169.254.',
-  '169.254.170.2',
-  '169.254.170.23',
-  '100.100.100.200',
-  '168.63.129.16',
-  '192.0.0.192',
-  '[fd00:ec2::254]',
-  '[fd20:ce::254]',
-  '[::ffff:169.254.169.254]',
-  '[::ffff:a9fe:a9fe]',
-  '[::169.254.169.254]',
-  '[64:ff9b::169.254.169.254]',
-  '[64:ff9b:1::a9fe:a9fe]',
-  '[2002:a9fe:a9fe::1]',
-  'metadata.google.internal',
-  'METADATA.google.internal.',
-  'metadata',
-  'metadata.goog',
-  'instance-data'
-]
-
 t.test('nothing that is not public is dialled, however it is written', async (t) => {
   const { port, count } = await startCounter(t)
   // Were a host taken for a name, it would lead straight to the counter.
@@ -152,7 +35,7 @@ t.test('nothing that is not public is dialled, however it is written', async (t)
 t.test('names are as closed as what they mean', async (t) => {
   const { port, count } = await startCounter(t)
   for (const host of [...LITERALS, ...METADATA].filter((text) => /^[\d.]+$|^\[/.test(text))) {
-    const address = new URL(`http://${host}`).hostname.replace(/^\[(.*)\]$/, '$1')
+    const address = addressOf(host)
     t.match(await fetchFrom(`http://name.example:${port}/`, { resolve: answer(address) }), CLOSED, address)
   }
   for (const address of ['fe80::1%eth0', '::1%lo', 'nonsense', ''])
