@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** What a browser may send beyond what it always may. */
-const HEADERS = 'authorization, content-type, last-event-id'
+const HEADERS = 'authorization, content-type, last-event-id, idempotency-key'
 /** Seconds for which a browser need not ask again. */
 const MAX_AGE_S = '600'
 
@@ -10,7 +10,7 @@ export function allowOrigin(request: FastifyRequest, reply: FastifyReply): void 
   const { origin } = request.headers
   if (origin === undefined) return
   reply.header('access-control-allow-origin', origin)
-  reply.header('access-control-expose-headers', 'retry-after')
+  reply.header('access-control-expose-headers', 'retry-after, idempotent-replayed')
   reply.header('vary', 'Origin')
 }
 

@@ -50,6 +50,8 @@ const STATUS: { readonly [R in Reason]: number } = {
   rate_limited: 429,
   disabled: 401,
   unavailable: 503,
+  timeout: 504,
+  unknown: 500,
   internal: 500
 }
 

@@ -121,6 +121,7 @@ void t.test('defaults', async (t) => {
       login_failures: 20,
       action_time: 25_000,
       idempotency_time: 86_400_000,
+      audit_entries: 10_000,
       frame_rate: 2000,
       im_frame_rate: 20,
       im_frame_burst: 60,

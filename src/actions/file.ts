@@ -1,7 +1,8 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import { noFolder, type Place } from '../core/group-files.ts'
+import type { Appended } from '../core/store.ts'
 import { Name, Nothing, Text, Uin } from '../schema/common.ts'
 import {
   GroupFileEntity,
@@ -32,11 +33,14 @@ function take({ caller, allowances }: Pick<ActionContext, 'caller' | 'allowances
   if (caller.kind === 'person') allowances.take('send', caller.id)
 }
 
+const Uploaded = Type.Object({ file_id: Type.String() })
+
 export const uploadPrivateFile = defineAction({
   name: 'upload_private_file',
   // An empty name: as its address or its content calls it.
   params: Type.Object({ user_id: Uin, file_uri: Text, file_name: Text }),
-  result: Type.Object({ file_id: Type.String() }),
+  result: Uploaded,
+  resultOf: toUploaded,
   async run(context, { user_id, ...delivery }) {
     take(context)
     return upload(context, await context.chats.openPrivate(context.caller, user_id), delivery)
@@ -46,7 +50,8 @@ export const uploadPrivateFile = defineAction({
 export const uploadGroupFile = defineAction({
   name: 'upload_group_file',
   params: Type.Object({ ...group, parent_folder_id: ParentFolder, file_uri: Text, file_name: Text }),
-  result: Type.Object({ file_id: Type.String() }),
+  result: Uploaded,
+  resultOf: toUploaded,
   async run(context, { group_id, parent_folder_id, ...delivery }) {
     take(context)
     const { id } = await context.groups.get(context.caller.id, group_id)
@@ -61,14 +66,20 @@ function upload(
   chatId: number,
   { file_uri: uri, file_name }: { readonly file_uri: string; readonly file_name: string },
   folderId?: number
-): Promise<{ file_id: string }> {
+): Promise<Static<typeof Uploaded>> {
   const { caller, chats } = context
   return withUploads(context, async (keep) => {
     const name = file_name === '' ? undefined : file_name
     const { id: fileId } = await keep({ uri, kind: 'file', field: 'file_uri', name })
-    await chats.send({ chatId, sender: caller, segments: [{ type: 'media', kind: 'file', fileId }], folderId })
-    return { file_id: String(fileId) }
+    const segments = [{ type: 'media', kind: 'file', fileId }] as const
+    return toUploaded(await chats.send({ chatId, sender: caller, segments, folderId }))
   })
+}
+
+function toUploaded({ message }: Appended): Static<typeof Uploaded> {
+  const [file] = message.segments
+  if (file?.type !== 'media') throw new Error('the message shows no file')
+  return { file_id: String(file.file.fileId) }
 }
 
 /** `file_hash` is the one of the segment and the event; empty for who does not know it. */
@@ -170,13 +181,20 @@ export const deleteGroupFile = defineAction({
   }
 })
 
+const Folder = Type.Object({ folder_id: Type.String() })
+
+function toFolder(folderId: number): Static<typeof Folder> {
+  return { folder_id: String(folderId) }
+}
+
 export const createGroupFolder = defineAction({
   name: 'create_group_folder',
   params: Type.Object({ ...group, folder_name: FolderName }),
-  result: Type.Object({ folder_id: Type.String() }),
+  result: Folder,
+  resultOf: toFolder,
   async run(context, { group_id, folder_name }) {
     take(context)
-    return { folder_id: String(await context.groupFiles.addFolder(context.caller.id, group_id, folder_name)) }
+    return toFolder(await context.groupFiles.addFolder(context.caller.id, group_id, folder_name))
   }
 })
 

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
-import type { GroupNotification } from '../core/group-request-store.ts'
+import type { Asked, GroupNotification } from '../core/group-request-store.ts'
 import { Bool, Int, Nothing, Uin } from '../schema/common.ts'
 
 // Asking to be let into groups, inviting, answering (Milky 1.2, contract 2.4 "group").
@@ -37,6 +37,7 @@ export const requestGroupJoin = defineAction({
   name: 'request_group_join',
   params: Type.Object({ group_id: Uin, comment: Type.Optional(Words) }),
   result: Type.Object({ notification_seq: Int }),
+  resultOf: ({ seq }: Asked) => ({ notification_seq: seq }),
   async run(context, { group_id, comment = '' }) {
     take(context)
     const { seq } = await context.groupRequests.ask(context.caller, group_id, comment.trim())
@@ -52,15 +53,19 @@ export const inviteToGroup = defineAction({
     notification_seq: Int,
     notification_type: Type.Union([Type.Literal('invitation'), Type.Literal('invited_join_request')])
   }),
+  resultOf: toInvited,
   async run(context, { group_id, user_id }) {
     take(context)
-    const { seq, type } = await context.groupRequests.invite(context.caller, group_id, user_id)
-    return {
-      notification_seq: seq,
-      notification_type: type === 'invitation' ? type : ('invited_join_request' as const)
-    }
+    return toInvited(await context.groupRequests.invite(context.caller, group_id, user_id))
   }
 })
+
+function toInvited({ seq, type }: Asked) {
+  return {
+    notification_seq: seq,
+    notification_type: type === 'invitation' ? type : ('invited_join_request' as const)
+  }
+}
 
 const State = Type.Union([Type.Literal('pending'), Type.Literal('accepted'), Type.Literal('rejected')])
 const entry = { group_id: Uin, notification_seq: Int }

@@ -15,12 +15,14 @@ import * as pin from './pin.ts'
 import * as presence from './presence.ts'
 import * as profile from './profile.ts'
 import * as reaction from './reaction.ts'
+import * as result from './result.ts'
 import * as say from './say.ts'
 import * as system from './system.ts'
 
 /** Everything a client can ask for, in the words of Milky 1.2; other dialects translate into these. */
 export const actions: readonly Action[] = [
   system,
+  result,
   profile,
   pin,
   friend,

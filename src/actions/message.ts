@@ -1,7 +1,7 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
-import type { Message } from '../core/store.ts'
+import type { Appended, Message } from '../core/store.ts'
 import { Int, Nothing, Scene, Text, Uin } from '../schema/common.ts'
 import { toFriendEntity, toGroupEntity, toGroupMemberEntity } from '../schema/entity.ts'
 import { IncomingMessage, toMessageFields } from '../schema/message.ts'
@@ -17,6 +17,7 @@ export const sendPrivateMessage = defineAction({
   name: 'send_private_message',
   params: Type.Object({ user_id: Uin, message: Outgoing }),
   result: Sent,
+  resultOf: toSent,
   async run(context, { user_id, message }) {
     const { caller, chats } = context
     return send(context, await chats.openPrivate(caller, user_id), message)
@@ -27,6 +28,7 @@ export const sendGroupMessage = defineAction({
   name: 'send_group_message',
   params: Type.Object({ group_id: Uin, message: Outgoing }),
   result: Sent,
+  resultOf: toSent,
   async run(context, { group_id, message }) {
     await mustBeGroup(context, group_id)
     return send(context, group_id, message)
@@ -37,12 +39,13 @@ async function send(
   context: ActionContext,
   chatId: number,
   message: readonly OutgoingSegment[]
-): Promise<{ message_seq: number; time: number }> {
+): Promise<Static<typeof Sent>> {
   const { caller, chats } = context
-  return withMedia(context, message, async (segments) => {
-    const { message: sent } = await chats.send({ chatId, sender: caller, segments })
-    return { message_seq: sent.seq, time: sent.time }
-  })
+  return withMedia(context, message, async (segments) => toSent(await chats.send({ chatId, sender: caller, segments })))
+}
+
+function toSent({ message: { seq, time } }: Appended): Static<typeof Sent> {
+  return { message_seq: seq, time }
 }
 
 export const recallPrivateMessage = defineAction({

@@ -411,6 +411,7 @@ export const Limits = section(
     ),
     action_time: duration(25_000, 'How long a caller waits for an action; what takes longer goes on without it.'),
     idempotency_time: duration(86_400_000, 'How long it is known what was done under an idempotency key.'),
+    audit_entries: count(10_000, 'Entries of the audit that are kept, the newest.'),
     frame_rate: count(2000, 'Frames per second on one socket of a bot.'),
     im_frame_rate: count(20, 'Frames per second on one socket of a person.'),
     im_frame_burst: count(60, 'Frames that one socket of a person may send at once.'),

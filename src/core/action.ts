@@ -6,6 +6,7 @@ import type { Calls } from './calls.ts'
 import type { Chats } from './chats.ts'
 import type { Contacts } from './contacts.ts'
 import type { Directory } from './directory.ts'
+import type { Effects } from './effects.ts'
 import type { ActionError } from './errors.ts'
 import type { Essence } from './essence.ts'
 import type { Files } from './files.ts'
@@ -30,6 +31,22 @@ export interface Caller {
   readonly accountId: number
   /** The connection that it came by, if any. */
   readonly deviceId?: string
+  /** The client's own key for the call, as the door was told it beside the parameters. */
+  readonly idempotencyKey?: unknown
+  /** What a dialect makes of such a key. */
+  readonly keyed?: KeyedAs | undefined
+}
+
+/** A call that is to have one effect, however often it is asked for. */
+export interface KeyedAs {
+  /** As the client wrote it. */
+  readonly key: unknown
+  /** In the words of the dialect, as `asked` and what `toData` gives. */
+  readonly action: string
+  /** What was asked, without the key, and the name of the dialect: under the same key it has to be the same again. */
+  readonly asked: unknown
+  /** The answer in the words of the dialect; absent when it is the same. */
+  readonly toData?: ((data: never) => object) | undefined
 }
 
 /** What people may do only so often. */
@@ -45,6 +62,7 @@ export interface ActionContext {
   readonly groupRequests: GroupRequests
   readonly members: Members
   readonly directory: Directory
+  readonly effects: Effects
   readonly contacts: Contacts
   readonly friends: Friends
   readonly gestures: Gestures
@@ -76,6 +94,11 @@ export interface Action<P extends TObject = TObject, R extends TObject = TObject
   readonly name: string
   readonly params: P
   readonly result: R
+  /**
+   * The result, told from what the store gave back for the effect, with which it is written down under the key of the
+   * call. Bots' actions have it that have an effect and a result with something in it.
+   */
+  readonly resultOf?: (effect: never) => Static<R>
   run(context: ActionContext, params: Static<P>): Promise<Static<R>>
 }
 
@@ -84,4 +107,11 @@ export function defineAction<P extends TObject, R extends TObject>(action: Actio
 }
 
 /** What came of a call: a failure is an outcome too. */
-export type Outcome = { readonly ok: true; readonly data: object } | { readonly ok: false; readonly error: ActionError }
+export type Outcome =
+  | {
+      readonly ok: true
+      readonly data: object
+      /** It is what an earlier call under the same key was answered. */
+      readonly isReplay?: boolean
+    }
+  | { readonly ok: false; readonly error: ActionError }

@@ -16,7 +16,10 @@ export const REASONS = {
   too_large: 'more than the configured limit',
   rate_limited: 'too often; try again later',
   disabled: "the caller's account is switched off",
-  unavailable: 'the store, or a server that something is fetched from, cannot answer now; trying again is safe',
+  unavailable:
+    'the store, or a server that something is fetched from, cannot answer now; nothing was done, trying again is safe',
+  timeout: 'it takes long and goes on; with an idempotency key, `get_action_result` tells what comes of it',
+  unknown: 'it may have been done or not; trying again is safe with an idempotency key only',
   internal: 'a mistake of the gateway'
 } as const
 

@@ -39,6 +39,7 @@ export const draftExtensions: readonly DraftAction[] = [
       return { action: 'set_typing', params }
     }
   ),
+  same('get_action_result', Type.Object({ idempotency_key: Id })),
   ...draftGroupExtensions,
   ...draftFriendExtensions
 ]

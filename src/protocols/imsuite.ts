@@ -91,6 +91,8 @@ const ERROR_CODES: { readonly [R in Reason]: string } = {
   rate_limited: 'RATE_LIMITED',
   disabled: 'AUTHENTICATION_FAILED',
   unavailable: 'SERVICE_UNAVAILABLE',
+  timeout: 'TIMEOUT',
+  unknown: 'OUTCOME_UNKNOWN',
   internal: 'INTERNAL_ERROR'
 }
 

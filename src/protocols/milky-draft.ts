@@ -4,6 +4,7 @@ import { ActionError, type Reason } from '../core/errors.ts'
 import type { ChatRef, EventKind, EventOf, GatewayEvent } from '../core/event.ts'
 import { compileParams } from '../core/validate.ts'
 import { decodeCall, encodeAnswer } from './call-frame.ts'
+import { findKey } from './call-key.ts'
 import { encodeWith, type CallCodec, type Codec } from './codec.ts'
 import type { Call } from './draft-action.ts'
 import { draftActions, draftExtensions } from './draft-actions.ts'
@@ -26,6 +27,8 @@ const RETCODES: { readonly [R in Reason]: number } = {
   rate_limited: -429,
   disabled: -403,
   unavailable: -503,
+  timeout: -504,
+  unknown: -520,
   internal: -500
 }
 
@@ -54,8 +57,12 @@ export function createDraftDispatcher(
       } catch (err) {
         return toOutcome(() => Promise.reject(err as Error), name, bugs)
       }
+      const { toData } = call
+      const keyed = findKey({ dialect: 'draft', name, params, toData }, caller)
+      // What is kept under a key is in the words of the dialect already.
+      if (keyed) return dispatcher.dispatch(call.action, call.params, { ...caller, keyed })
       const outcome = await dispatcher.dispatch(call.action, call.params, caller)
-      return outcome.ok && call.toData ? { ok: true, data: call.toData(outcome.data as never) } : outcome
+      return outcome.ok && toData ? { ok: true, data: toData(outcome.data as never) } : outcome
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { Outcome } from '../core/action.ts'
 import type { Dispatcher } from '../core/dispatcher.ts'
 import { ActionError, type Reason } from '../core/errors.ts'
+import { findKey } from './call-key.ts'
 import { explain } from './words.ts'
 
 /** Everything that Milky 1.2 names, chapter by chapter (contract 2.4). */
@@ -88,7 +89,8 @@ export const MILKY_EXTENSIONS: readonly string[] = [
   'invite_to_group',
   'send_friend_request',
   // Milky 1.3, whose additions to requests are taken too.
-  'persist_group_file'
+  'persist_group_file',
+  'get_action_result'
 ]
 
 /** The text fixes -400 and -403 and shows -404; the rest is ours, and the same as in the draft (contract 2.1). */
@@ -107,6 +109,8 @@ const RETCODES: { readonly [R in Reason]: number } = {
   rate_limited: -429,
   disabled: -403,
   unavailable: -503,
+  timeout: -504,
+  unknown: -520,
   internal: -500
 }
 
@@ -118,7 +122,10 @@ export function createMilkyDispatcher(dispatcher: Dispatcher): Dispatcher {
   return {
     has,
     async dispatch(name, params, caller) {
-      if (has(name)) return dispatcher.dispatch(name, withoutEmptyReplies(params), caller)
+      if (has(name)) {
+        const keyed = findKey({ dialect: 'milky', name, params }, caller)
+        return dispatcher.dispatch(name, withoutEmptyReplies(params), keyed ? { ...caller, keyed } : caller)
+      }
       return { ok: false, error: new ActionError('unknown_action', `there is no API "${name.slice(0, 64)}"`) }
     }
   }

@@ -40,6 +40,8 @@ const REFUSALS: { readonly [R in Reason]: string } = {
   rate_limited: '操作过于频繁，请稍后再试',
   disabled: '账号已停用',
   unavailable: '服务暂时不可用，请稍后重试',
+  timeout: '处理超时，操作仍在进行',
+  unknown: '操作结果未知，可能已完成',
   internal: '服务器内部错误'
 }
 

@@ -1,4 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EventListener, Undo } from '../core/bus.ts'
+import type { KeyedCall } from '../core/effect-store.ts'
+import { ActionError } from '../core/errors.ts'
 import type { GatewayEvent, InboxEventDraft } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import { startCheckpointer } from './checkpointer.ts'
@@ -10,6 +13,7 @@ import { callQueries } from './queries/calls.ts'
 import { chatQueries } from './queries/chats.ts'
 import { contactQueries } from './queries/contacts.ts'
 import { deliveryQueries } from './queries/deliveries.ts'
+import { effectQueries } from './queries/effects.ts'
 import { eventQueries } from './queries/events.ts'
 import { faceQueries } from './queries/faces.ts'
 import { fileQueries } from './queries/files.ts'
@@ -30,7 +34,7 @@ import { messageQueries } from './queries/messages.ts'
 import { noticeQueries } from './queries/notices.ts'
 import { peerQueries } from './queries/peers.ts'
 import { pinQueries } from './queries/pins.ts'
-import { createWriter } from './writer.ts'
+import { createWriter, type Emit } from './writer.ts'
 
 export interface SqliteOptions {
   /** A file, or `:memory:`. */
@@ -80,6 +84,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   const marks = markQueries(db, { events, groups, messages })
   const mail = mailQueries(db)
   const deliveries = deliveryQueries(db, events)
+  const effects = effectQueries(db)
   const audit = auditQueries(db, accounts)
   const getMeta = db.prepare('select value from meta where key = ?')
   const setMeta = db.prepare(
@@ -179,6 +184,32 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   }
 
   const { write } = writer
+  const keyedCalls = new AsyncLocalStorage<KeyedState>()
+
+  /** Writes a change that others can see. The first one in a keyed call is written together with the answer of the call. */
+  function effect<T>(change: (emit: Emit) => T): Promise<T> {
+    const current = keyedCalls.getStore()
+    return current?.isOpen ? writeKeyed(current, change) : write(change)
+  }
+
+  async function writeKeyed<T>(current: KeyedState, change: (emit: Emit) => T): Promise<T> {
+    const { call } = current
+    current.isOpen = false
+    try {
+      return await write((emit) => {
+        if (effects.find(call.accountId, call.key, call.validFrom))
+          throw new ActionError('conflict', 'another process has done this under the same idempotency key')
+        const value = change(emit)
+        // False: there was nothing to change.
+        if (value === false) current.isOpen = true
+        else effects.add(call, value)
+        return value
+      })
+    } catch (err) {
+      current.isOpen = true
+      throw err
+    }
+  }
 
   /** Whoever came in by a right that changes here is looked at again, as when the command line changes it. */
   const changeRights: typeof write = async (work, patienceMs) => {
@@ -227,7 +258,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     saveLastSeen: (ids, time) => write(() => peers.saveLastSeen(ids, time)),
 
     updateProfile: (id, profile, time, fileIdOf = () => undefined) =>
-      write(() => {
+      effect(() => {
         const former = accounts.find(id)?.avatarUrl ?? ''
         accounts.updateProfile(id, profile, time)
         chats.forget()
@@ -238,41 +269,41 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listContacts: async (id, window) => contacts.list(id, window),
     findContact: async (id, contactId) => contacts.find(id, contactId),
     addContact: ({ request, ...contact }) =>
-      write((emit) => {
+      effect((emit) => {
         const { accountId, contactId, time } = contact
         if (request) friends.request({ ...request, initiatorId: accountId, targetId: contactId, time }, emit)
         chats.forgetPrivate(accountId, contactId)
         return contacts.add(contact)
       }),
     updateContact: (id, contactId, change) =>
-      write(() => {
+      effect(() => {
         chats.forgetPrivate(id, contactId)
         return contacts.update(id, contactId, change)
       }),
     removeContact: (id, contactId, isMutual) =>
-      write(() => {
+      effect(() => {
         chats.forgetPrivate(id, contactId)
         return isMutual ? friends.remove(id, contactId) : contacts.remove(id, contactId)
       }),
-    addBlock: (id, blockedId, time) => write(() => contacts.block(id, blockedId, time)),
-    removeBlock: (id, blockedId) => write(() => contacts.unblock(id, blockedId)),
+    addBlock: (id, blockedId, time) => effect(() => contacts.block(id, blockedId, time)),
+    removeBlock: (id, blockedId) => effect(() => contacts.unblock(id, blockedId)),
     isBlocked: async (a, b) => contacts.isBlocked(a, b),
     listBlocks: async (id, window) => contacts.listBlocks(id, window),
 
-    requestFriend: (order) => write((emit) => friends.request(order, emit)),
+    requestFriend: (order) => effect((emit) => friends.request(order, emit)),
     listFriendRequests: async (targetId, limit) => friends.list(targetId, limit),
-    answerFriendRequest: (order) => write(() => friends.answer(order)),
-    removeFriendship: (a, b) => write(() => friends.remove(a, b)),
-    nudge: (order) => write((emit) => friends.nudge(order, emit)),
-    addLikes: (order) => write(() => likes.add(order)),
+    answerFriendRequest: (order) => effect(() => friends.answer(order)),
+    removeFriendship: (a, b) => effect(() => friends.remove(a, b)),
+    nudge: (order) => effect((emit) => friends.nudge(order, emit)),
+    addLikes: (order) => effect(() => likes.add(order)),
     readLikes: async (targetId, time, limit) => likes.read(targetId, time, limit),
-    setPin: (order) => write((emit) => pins.set(order, emit)),
+    setPin: (order) => effect((emit) => pins.set(order, emit)),
     listPins: async (accountId) => pins.list(accountId),
     listCustomFaces: async (accountId) => faces.list(accountId),
 
     findChatDetail: async (id, chatId) => members.findDetail(id, chatId),
-    openGroup: (plan) => write((emit) => members.openGroup(plan, emit)),
-    invite: (order) => write((emit) => members.invite(order, emit)),
+    openGroup: (plan) => effect((emit) => members.openGroup(plan, emit)),
+    invite: (order) => effect((emit) => members.invite(order, emit)),
     listMembersOf: async (chatId, window) => members.list(chatId, window),
     listBans: async (chatId, window) => members.listBans(chatId, window),
     listNewest: async (chatId, window) => history.listNewest(chatId, window),
@@ -285,29 +316,29 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     findSpeaker: async (chatId, accountId) => messages.findSpeaker(chatId, accountId),
     listChats: async (accountId, page) => chats.listOf(accountId, page),
 
-    addGroup: (group) => write(() => groups.add(group)),
+    addGroup: (group) => effect(() => groups.add(group)),
     findGroup: async (id) => groups.find(id),
     listGroups: async (accountId) => groups.list(accountId),
     listMembers: async (id) => groups.listMembers(id),
     findMember: async (groupId, accountId) => groups.findMember(groupId, accountId),
-    changeGroup: (order) => write((emit) => groups.change(order, emit)),
-    askForGroup: (order) => write((emit) => groupRequests.ask(order, emit)),
-    answerRequest: (order) => write((emit) => groupRequests.answer(order, emit)),
+    changeGroup: (order) => effect((emit) => groups.change(order, emit)),
+    askForGroup: (order) => effect((emit) => groupRequests.ask(order, emit)),
+    answerRequest: (order) => effect((emit) => groupRequests.answer(order, emit)),
     listNotifications: async (accountId, page) => notifications.list(accountId, page),
     listRequests: async (groupId, window) => notifications.listAsked(groupId, window),
     listInvitations: async (accountId, window) => notifications.listInvited(accountId, window),
 
-    appendMessage: (draft) => write((emit) => messages.append(draft, emit)),
+    appendMessage: (draft) => effect((emit) => messages.append(draft, emit)),
     findSent: async (chatId, senderId, clientId) => messages.findSent(chatId, senderId, clientId),
-    editMessage: (order) => write((emit) => messages.edit(order, emit)),
+    editMessage: (order) => effect((emit) => messages.edit(order, emit)),
     listRevisions: async (messageId) => messages.listRevisions(messageId),
-    recallMessage: (order) => write((emit) => messages.recall(order, emit)),
+    recallMessage: (order) => effect((emit) => messages.recall(order, emit)),
     findMessage: async (chatId, seq) => messages.find(chatId, seq),
     findMessageById: async (id) => messages.findById(id),
     findMessageId: async (chatId, seq) => messages.findId(chatId, seq),
     findPosition: async (id) => messages.findPosition(id),
     listMessages: async (page) => messages.list(page),
-    markRead: (chatId, accountId, seq) => write(() => messages.markRead(chatId, accountId, seq)),
+    markRead: (chatId, accountId, seq) => effect(() => messages.markRead(chatId, accountId, seq)),
     listReadStates: async (chatId) => messages.listReadStates(chatId),
     countUnread: async (accountId, chatId) => messages.countUnread(accountId, chatId),
     listAuthors: async (chatId, afterSeq, upToSeq, limit) => messages.listAuthors(chatId, afterSeq, upToSeq, limit),
@@ -380,7 +411,7 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     listGroupFolders: async (groupId) => groupFiles.listFolders(groupId),
     listGroupFiles: async (groupId, folderId, window) => groupFiles.list(groupId, folderId, window),
     findGroupFile: async (groupId, fileId) => groupFiles.find(groupId, fileId),
-    changeGroupFiles: (order) => write(() => groupFiles.change(order)),
+    changeGroupFiles: (order) => effect(() => groupFiles.change(order)),
     countDownload: (groupId, fileId) => write(() => groupFiles.countDownload(groupId, fileId)),
     listLooseContents: async (limit) => files.listLooseContents(limit),
     isContentUsed: async (sha256) => files.isContentUsed(sha256),
@@ -391,12 +422,12 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     readNotices: async (afterId, limit) => notices.read(afterId, limit),
     lastNoticeId: async () => notices.lastId(),
 
-    addAnnouncement: (order) => write(() => announcements.add(order)),
-    removeAnnouncement: (removal) => write(() => announcements.remove(removal)),
+    addAnnouncement: (order) => effect(() => announcements.add(order)),
+    removeAnnouncement: (removal) => effect(() => announcements.remove(removal)),
     listAnnouncements: async (groupId) => announcements.list(groupId),
-    changeEssence: (order) => write((emit) => marks.changeEssence(order, emit)),
+    changeEssence: (order) => effect((emit) => marks.changeEssence(order, emit)),
     listEssence: async (groupId, window) => marks.listEssence(groupId, window),
-    changeReaction: (order) => write((emit) => marks.changeReaction(order, emit)),
+    changeReaction: (order) => effect((emit) => marks.changeReaction(order, emit)),
     listReactions: async (messageId, viewerId, limit) => marks.listReactions(messageId, viewerId, limit),
 
     keepMail: (draft) => write(() => mail.keep(draft)),
@@ -418,6 +449,18 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     forgetOnce: (call) => write(() => audit.forgetOnce(call)),
     countSessions: async (time) => audit.countSessions(time),
 
+    async keyed(call, work) {
+      const state = { call, isOpen: true }
+      try {
+        return await keyedCalls.run(state, work)
+      } finally {
+        // What goes on behind it is no part of it.
+        state.isOpen = false
+      }
+    },
+    findEffect: async (accountId, key, validFrom) => effects.find(accountId, key, validFrom),
+    forgetEffects: (time, limit) => write(() => effects.forget(time, limit)),
+
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>
       write(() => {
@@ -430,6 +473,12 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     close: () => (closed ??= close())
   }
   return store
+}
+
+interface KeyedState {
+  readonly call: KeyedCall
+  /** Its effect is still to come. */
+  isOpen: boolean
 }
 
 /** What a bot is told that was switched off (Milky 1.2 `bot_offline`). */

@@ -1,8 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { DatabaseSync } from 'node:sqlite'
 import type { Undo } from '../core/bus.ts'
 import { ActionError } from '../core/errors.ts'
 import type { GatewayEvent } from '../core/event.ts'
-import { isBusy, isTrouble } from './result-codes.ts'
+import { isBusy, isDoubtful, isTrouble } from './result-codes.ts'
 
 export type Emit = (event: GatewayEvent) => void
 
@@ -35,6 +36,14 @@ interface Waiting {
   readonly deadline: number
 }
 
+function notWritten(err: unknown): ActionError {
+  return new ActionError('unavailable', `the database could not write: ${(err as Error).message}`)
+}
+
+function maybeWritten(err: unknown): ActionError {
+  return new ActionError('unknown', `the database may have written this or not: ${(err as Error).message}`)
+}
+
 /** Long enough that one disk flush is shared by many, short enough that the event loop is not held up. */
 const BATCH = 128
 const PATIENCE_MS = 5000
@@ -50,6 +59,8 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   const savepoint = db.prepare('savepoint operation')
   const release = db.prepare('release operation')
   const undo = db.prepare('rollback to operation')
+  // A flush serves many, and what it tells goes far: none of it belongs to the call that happened to ask for it.
+  const outside = AsyncLocalStorage.snapshot()
   let waiting: Waiting[] = []
   let holds = 0
   let cancelScheduled: Undo | undefined
@@ -57,7 +68,7 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
 
   function schedule(): void {
     if (cancelScheduled || holds > 0 || isClosed || waiting.length === 0) return
-    const immediate = setImmediate(flush)
+    const immediate = setImmediate(outside, flush)
     cancelScheduled = () => clearImmediate(immediate)
   }
 
@@ -77,16 +88,25 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     try {
       listener.onBegin()
       for (const entry of batch) settle.push(runOne(entry, events))
+    } catch (err) {
+      takeBack(batch, err)
+      return
+    }
+    try {
       commit.run()
     } catch (err) {
-      if (db.isTransaction) db.exec('rollback')
-      listener.onRollback()
-      fail(batch, err)
+      takeBack(batch, err, isDoubtful(err) ? maybeWritten(err) : undefined)
       return
     }
     for (const done of settle) done()
     if (events.length > 0) listener.onDurable(events)
     schedule()
+  }
+
+  function takeBack(batch: readonly Waiting[], err: unknown, failure?: ActionError): void {
+    if (db.isTransaction) db.exec('rollback')
+    listener.onRollback()
+    fail(batch, err, failure)
   }
 
   /** Another process has the lock. The event loop goes on meanwhile: whoever only reads is not kept waiting. */
@@ -102,9 +122,8 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     fail(late, err)
   }
 
-  /** No space, a read-only file, a lock that nobody gives back: nothing of this was written. */
-  function fail(batch: readonly Waiting[], err: unknown): void {
-    const failure = new ActionError('unavailable', `the database could not write: ${(err as Error).message}`)
+  /** No space, a read-only file, a lock that nobody gives back: nothing of this was written, unless `failure` says otherwise. */
+  function fail(batch: readonly Waiting[], err: unknown, failure = notWritten(err)): void {
     for (const entry of batch) entry.reject(failure)
     schedule()
   }

@@ -7,6 +7,7 @@ import { compileParams } from '../../src/core/validate.ts'
 import { actions } from '../../src/actions/index.ts'
 import { OutgoingSegment } from '../../src/schema/segment.ts'
 import { Int, Name, Uin } from '../../src/schema/common.ts'
+import { createTestClock } from '../helpers/clock.ts'
 import { openWorld, who, type World } from './world.ts'
 
 t.test('parameters', async (t) => {
@@ -172,7 +173,15 @@ t.test('a mistake in an action', async (t) => {
 
 t.test('two actions of one name are refused at the start', async (t) => {
   t.throws(
-    () => createDispatcher({ actions: [broken(1), broken(2)], context: {} as never, onBug() {}, newId: () => '' }),
+    () =>
+      createDispatcher({
+        actions: [broken(1), broken(2)],
+        context: {} as never,
+        onBug() {},
+        newId: () => '',
+        clock: createTestClock(),
+        timeMs: 1000
+      }),
     {
       message: 'action break is defined twice'
     }
@@ -196,7 +205,9 @@ function dispatcherOf(world: World, list: readonly Action[], reported: unknown[]
     actions: list,
     context: world,
     onBug: (err, bug) => reported.push([err, bug]),
-    newId: () => `id-${++count}`
+    newId: () => `id-${++count}`,
+    clock: world.clock,
+    timeMs: 25_000
   })
 }
 

@@ -9,6 +9,7 @@ import { createChats, type Chats } from '../../src/core/chats.ts'
 import { createContacts, type Contacts } from '../../src/core/contacts.ts'
 import { createDirectory, type Directory } from '../../src/core/directory.ts'
 import { createDispatcher } from '../../src/core/dispatcher.ts'
+import { createEffects, type Effects } from '../../src/core/effects.ts'
 import { createEssence, type Essence } from '../../src/core/essence.ts'
 import { createFiles, type Files } from '../../src/core/files.ts'
 import { createFriends, type Friends } from '../../src/core/friends.ts'
@@ -97,6 +98,7 @@ export interface World {
   readonly pins: Pins
   readonly announcements: Announcements
   readonly essence: Essence
+  readonly effects: Effects
   readonly reactions: Reactions
   readonly history: History
   /** Everything that happened since this was last asked for. */
@@ -179,6 +181,7 @@ export async function openWorld(t: Test): Promise<World> {
     version: '1.2.3',
     announcements: createAnnouncements({ store, groups, files, now }),
     essence: createEssence(store, groups, now),
+    effects: createEffects({ store, now, digest: digestToken, keptMs: 86_400_000, onError }),
     reactions: createReactions(store, chats, now),
     store,
     receipts,
@@ -205,7 +208,9 @@ export async function openWorld(t: Test): Promise<World> {
     actions,
     context,
     onBug: (err) => t.error(err),
-    newId: () => 'request'
+    newId: () => 'request',
+    clock,
+    timeMs: 25_000
   })
 
   for (const [name, id] of Object.entries(who))

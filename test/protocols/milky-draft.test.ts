@@ -141,6 +141,8 @@ t.test('the retcode is 0 exactly when the status is ok', async (t) => {
     rate_limited: -429,
     disabled: -403,
     unavailable: -503,
+    timeout: -504,
+    unknown: -520,
     internal: -500
   }
   t.strictSame(Object.keys(codes), Object.keys(REASONS))

@@ -321,7 +321,7 @@ t.test('pages of other origins may call with a token', async (t) => {
     t.match(headers, {
       'access-control-allow-origin': origin,
       'access-control-allow-methods': method,
-      'access-control-allow-headers': 'authorization, content-type, last-event-id',
+      'access-control-allow-headers': 'authorization, content-type, last-event-id, idempotency-key',
       vary: 'Origin'
     })
   }
