@@ -32,7 +32,9 @@ export const PLACES = {
   'maim-api': (request) => firstOf(queryTokens(request, 'api_key'), headerValue(request, 'x-apikey')),
   /** maim_message contract 1.1: the token alone, without a scheme. */
   'maim-legacy': (request) => headerValue(request, 'authorization'),
-  metrics: bearerTokens
+  metrics: bearerTokens,
+  /** docs/operations.md, "The operator"; a request that is signed shows none. */
+  operator: bearerTokens
 } as const satisfies Record<string, (request: Comer) => readonly string[]>
 
 export type DoorName = keyof typeof PLACES
