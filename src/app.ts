@@ -7,11 +7,15 @@ import { createListeners, putBehind, type Address, type Listeners } from '../plu
 import metricsPlugin from '../plugins/metrics.ts'
 import { startMilkyReverse } from '../plugins/milky-reverse.ts'
 import { startMilkyWebhook } from '../plugins/milky-webhook.ts'
+import operatorsPlugin from '../plugins/operators.ts'
 import people from '../plugins/people.ts'
 import rateLimit from '../plugins/rate-limit.ts'
 import { constraints } from '../plugins/speech.ts'
 import stops from '../plugins/stops.ts'
 import websocket from '../plugins/websocket.ts'
+import { admin } from '../routes/admin.ts'
+import { adminAccounts } from '../routes/admin-accounts.ts'
+import { adminWebhooks } from '../routes/admin-webhooks.ts'
 import { frontPage } from '../routes/front-page.ts'
 import { health } from '../routes/health.ts'
 import { imSuiteAuth } from '../routes/imsuite-auth.ts'
@@ -47,12 +51,12 @@ import type { Logger } from './log.ts'
 import type { BrainOf } from './net/maim-brains.ts'
 import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
 import { createTargets, type TargetEntry } from './net/targets.ts'
+import { createOperators } from './operators.ts'
 import { provision } from './provision.ts'
-import { complete } from './restore.ts'
 import { complete } from './restore.ts'
 import { loadJwtSecret, prepareDataDir } from './secrets.ts'
 import { createSessions, LEEWAY_S } from './sessions.ts'
-import { lockDirectory, openSqliteStore } from './store/index.ts'
+import { databaseBytes, lockDirectory, openSqliteStore } from './store/index.ts'
 import { readVersion } from './version.ts'
 
 export interface Lactea {
@@ -99,8 +103,6 @@ export async function buildApp(given: Config, log: Logger, { clock }: BuildOptio
   const unlock = lockDirectory(dir)
   let gateway: Gateway | undefined
   try {
-    // A restore that was cut off.
-    await complete(dir)
     // A restore that was cut off.
     await complete(dir)
     const listeners = createListeners(config.server)
@@ -154,6 +156,14 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     foreignIssuer: await findForeignIssuer(config, gateway),
     now: gateway.now
   })
+  const operators = createOperators({
+    store,
+    secret,
+    maxEntries: () => config.limits.audit_entries,
+    now: gateway.now,
+    onError: (err, entry) => log.error({ err, entry }, 'what an operator did could not be written down')
+  })
+  const measure = (): Promise<number> => databaseBytes(ground.dir)
 
   const app = Fastify({
     loggerInstance: log as FastifyBaseLogger,
@@ -202,7 +212,13 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
   })
   await app.register(async (scope) => {
     putBehind(scope, 'ops')
-    await scope.register(metrics, { gateway, config, stats: maimStats, version: readVersion() })
+    await scope.register(metrics, {
+      gateway,
+      config,
+      stats: maimStats,
+      databaseBytes: measure,
+      version: readVersion()
+    })
   })
   await app.register(async (doors) => {
     await doors.register(underPressure, {
@@ -218,7 +234,7 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
       await rest.register(imSuiteUsers, { gateway })
       await rest.register(imSuiteContacts, { gateway })
       await rest.register(imSuiteChats, { gateway })
-      await rest.register(imSuiteNotices, { gateway })
+      await rest.register(imSuiteNotices, { gateway, operators })
       await rest.register(imSuiteCalls, { gateway, config })
       await rest.register(imSuiteFiles, { gateway, config })
       await rest.register(imSuiteGroupFiles, { gateway })
@@ -226,6 +242,12 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
       await rest.register(imSuiteRequests, { gateway })
       await rest.register(imSuiteMessages, { gateway })
       await rest.register(imSuiteNotes, { gateway })
+      await rest.register(async (scope) => {
+        await scope.register(operatorsPlugin, { operators, sessions, store, server: config.server, now: gateway.now })
+        await scope.register(admin, { gateway, operators, sessions, version: readVersion(), databaseBytes: measure })
+        await scope.register(adminWebhooks, { store, now: gateway.now })
+        await scope.register(adminAccounts, { gateway, sessions, config })
+      })
     })
     await doors.register(async (scope) => {
       putBehind(scope, 'im', 'maim')

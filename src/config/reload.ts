@@ -80,6 +80,10 @@ export const EFFECTS = {
   'limits.im_silence': 'at once',
   'limits.group_members': 'restart',
   'limits.file_size': 'restart',
+  'limits.sign_in_rate': 'at once',
+  'limits.action_time': 'at once',
+  'limits.idempotency_time': 'at once',
+  'limits.audit_entries': 'at once',
   'limits.message_text': 'at once',
   'limits.bot_message_text': 'at once',
   'log.level': 'at once'

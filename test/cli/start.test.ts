@@ -144,7 +144,7 @@ void t.test('provisioning twice changes nothing', async (t) => {
 void t.test('SIGHUP ends nothing', async (t) => {
   const service = await startService(t, makeDirectory(t, world))
   void service.kill('SIGHUP')
-  while (!service.log().includes('restart to apply a change')) await fetch(`${service.url}/health`)
+  while (!service.log().includes('nothing to apply')) await fetch(`${service.url}/health`)
   t.equal((await fetch(`${service.url}/health`)).status, 200)
 })
 
