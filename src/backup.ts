@@ -67,6 +67,7 @@ export async function createBackup({ dir, file, version, now, signal }: BackupOp
   try {
     const database = join(scratch, DATABASE)
     await copyDatabase({ from: join(dir, DATABASE), to: database, rest: () => rest(signal) })
+    signal?.throwIfAborted()
     const note = await describe(database, checkDatabase(database), { version, now })
     const archive = join(scratch, 'archive')
     const written = await writeArchive(archive, { dir, database, note, signal })
@@ -246,7 +247,8 @@ function pace(file: FileHandle, signal: AbortSignal | undefined): (bytes: Uint8A
     }
     if (unrested < MEGABYTE) return
     unrested = 0
-    await delay(REST_MS, undefined, { signal })
+    await delay(REST_MS)
+    signal?.throwIfAborted()
   }
 }
 
@@ -262,7 +264,8 @@ async function drain(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal | und
     unrested += chunk.length
     if (unrested < MEGABYTE) continue
     unrested = 0
-    await delay(REST_MS, undefined, { signal })
+    await delay(REST_MS)
+    signal?.throwIfAborted()
   }
 }
 

@@ -28,8 +28,18 @@ const PIECES_PER_SYNC = 8
 /**
  * Copies a database that others may be writing to, as it was at one moment: everything that was committed before the
  * call is in it. Nobody waits for it, but the write-ahead log cannot begin anew until it is done.
+ * Throws with a sentence when it is damaged.
  */
-export async function copyDatabase({ from, to, rest }: CopyOptions): Promise<void> {
+export async function copyDatabase(order: CopyOptions): Promise<void> {
+  try {
+    await copy(order)
+  } catch (err) {
+    if (!isDamage(err)) throw err
+    throw new Error(`the database ${order.from} is damaged: ${(err as Error).message}`, { cause: err })
+  }
+}
+
+async function copy({ from, to, rest }: CopyOptions): Promise<void> {
   const db = openExisting(from)
   try {
     // Without this SQLite would begin anew with every write of somebody else, and under load never come to an end.
