@@ -9,7 +9,7 @@ import { ActionError } from '../src/core/errors.ts'
 import { compileParams } from '../src/core/validate.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { toAnswer, toOwnUser, toRefusal, toTokenAnswer } from '../src/protocols/imsuite-rest.ts'
-import { OptionalName, Text } from '../src/schema/common.ts'
+import { OptionalName, Text, Username } from '../src/schema/common.ts'
 import type { Sentence } from '../src/protocols/words.ts'
 import { isFault, TICKET_S, type Sessions } from '../src/sessions.ts'
 
@@ -28,12 +28,7 @@ const Credentials = Type.Object({
 })
 const Registration = Type.Object({
   phone: Type.Optional(Type.String({ pattern: '^\\+?[0-9]{5,20}$', description: 'expected a phone number' })),
-  username: Type.Optional(
-    // Letters of every script need the flag, which a `pattern` cannot have.
-    Type.RegExp(/^[\p{L}\p{N}_.-]{2,32}$/u, {
-      description: 'expected 2 to 32 letters, digits, "_", "." or "-"'
-    })
-  ),
+  username: Type.Optional(Username),
   password: Text,
   nickname: Type.Optional(OptionalName(64)),
   invite: Type.Optional(Text),

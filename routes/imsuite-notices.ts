@@ -1,12 +1,13 @@
 import type { FastifyInstance } from 'fastify'
-import { perform, wholeNumber } from '../plugins/people.ts'
+import { perform, personOf, wholeNumber } from '../plugins/people.ts'
 import type { Gateway } from '../src/gateway.ts'
+import type { Operators } from '../src/operators.ts'
 import { toAnswer, toNotification, type NoticeAnswer } from '../src/protocols/imsuite-rest.ts'
 
 /** What the operator's people tell people: the inbox, and sending (IM-Suite contract 2.4, `notification`). */
 export async function imSuiteNotices(
   app: FastifyInstance,
-  { gateway: { dispatcher } }: { gateway: Gateway }
+  { gateway: { dispatcher }, operators }: { gateway: Gateway; operators: Operators }
 ): Promise<void> {
   const { own, admin } = app.people
 
@@ -27,6 +28,13 @@ export async function imSuiteNotices(
       request.body ?? {}
     )
     const { notice, recipients } = sent
+    await operators.note({
+      operator: `user ${personOf(request).account.id}`,
+      action: 'notify',
+      subject: notice.title,
+      details: { recipients: recipients ?? 'everybody' },
+      ip: request.ip
+    })
     return reply.code(201).send(toAnswer({ notification: toNotification(notice), recipients }))
   })
 }

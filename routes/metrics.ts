@@ -1,5 +1,3 @@
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Metric, Samples } from '../plugins/metrics.ts'
 import { admit as admitAt, type Identify } from '../src/admission.ts'
@@ -13,6 +11,7 @@ export interface MetricsOptions {
   readonly config: Config
   /** What the doors and links of maim_message count. */
   readonly stats: MaimStats
+  readonly databaseBytes: () => Promise<number>
   /** Of the gateway. */
   readonly version: string
 }
@@ -51,7 +50,7 @@ function identifyReader(token: string | null): Identify<'reader'> {
   return keyring.find
 }
 
-function describeGateway({ gateway, config, version }: MetricsOptions): Metric[] {
+function describeGateway({ gateway, databaseBytes, version }: MetricsOptions): Metric[] {
   const { store, hub, devices } = gateway
   const online = { bot: 0, person: 0 }
   devices.watch({
@@ -94,14 +93,9 @@ function describeGateway({ gateway, config, version }: MetricsOptions): Metric[]
       name: 'lactea_database_bytes',
       help: 'Size of the database with its write-ahead log.',
       kind: 'gauge',
-      read: () => sizeOf(join(config.data.dir, 'lactea.db'))
+      read: databaseBytes
     }
   ]
-}
-
-async function sizeOf(path: string): Promise<number> {
-  const sizes = await Promise.all([path, `${path}-wal`].map((file) => stat(file).catch(() => ({ size: 0 }))))
-  return sizes.reduce((sum, { size }) => sum + size, 0)
 }
 
 type Counted = Exclude<keyof DoorStats, 'dropped'>

@@ -32,13 +32,21 @@ export interface Accounts {
       readonly invite?: string | undefined
     }
   ) => Promise<Account>
+  /** The first admin, for who has the set-up code; undefined when the code does not count, or not any more. */
+  readonly setUp: (order: {
+    readonly code: string
+    readonly username: string
+    readonly nickname: string
+    readonly password: string
+  }) => Promise<Account | undefined>
   /** Lets whoever has the code make one account within so many seconds; gives when that ends. Only its digest is kept. */
   readonly invite: (code: string, lifeS: number) => Promise<number>
   /** Not found and switched off are the same to whoever asks. */
   readonly get: (id: number) => Promise<Account>
   /** Undefined when the name is unknown or the password is wrong; takes as long in both cases. */
   readonly signIn: (login: Login) => Promise<Account | undefined>
-  readonly setPassword: (id: number, password: string) => Promise<void>
+  /** Ends the account's sessions and gives their ids. */
+  readonly setPassword: (id: number, password: string) => Promise<string[]>
   /**
    * For who knows the old one. Ends the account's other sessions and gives their ids; undefined when the old password is
    * wrong or there is none.
@@ -91,6 +99,11 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
       })
     },
 
+    async setUp({ code, password, ...names }) {
+      const passwordHash = await hashOf(password)
+      return store.spendSetupCode(digest(code), { ...names, kind: 'person', passwordHash, createdAt: now() })
+    },
+
     async invite(code, lifeS) {
       const createdAt = now()
       const expiresAt = createdAt + lifeS
@@ -106,7 +119,7 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
     },
 
     async setPassword(id, password) {
-      await store.setPassword(id, await hashOf(password))
+      return store.setPassword(id, await hashOf(password))
     },
 
     async changePassword({ accountId, oldPassword, newPassword, keptSessionId }) {

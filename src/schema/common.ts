@@ -43,6 +43,11 @@ export function OptionalName(max: number) {
 
 const NO_CONTROL = '^[^\\u0000-\\u001f\\u007f]*$'
 
+/** What people sign in with. Letters of every script need the flag, which a `pattern` cannot have. */
+export const Username = Type.RegExp(/^[\p{L}\p{N}_.-]{2,32}$/u, {
+  description: 'expected 2 to 32 letters, digits, "_", "." or "-"'
+})
+
 export const Nothing = Type.Object({})
 
 export const Scene = Type.Union([Type.Literal('friend'), Type.Literal('group'), Type.Literal('temp')], {

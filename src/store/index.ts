@@ -1,4 +1,5 @@
 export { describeAccess, lockDirectory } from './lock.ts'
 export { migrateDatabase } from './open.ts'
+export { databaseBytes } from './size.ts'
 export { openSqliteStore, type SqliteOptions } from './sqlite.ts'
 export { checkDatabase, copyDatabase, listContents, type DatabaseSummary } from './snapshot.ts'

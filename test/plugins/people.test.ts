@@ -3,6 +3,7 @@ import t from 'tap'
 import people, { personOf } from '../../plugins/people.ts'
 import rateLimit from '../../plugins/rate-limit.ts'
 import { loadConfig } from '../../src/config.ts'
+import { systemClock } from '../../src/gateway.ts'
 import { createSessions } from '../../src/sessions.ts'
 import { openSqliteStore } from '../../src/store/index.ts'
 import { startApp } from '../helpers/app.ts'
@@ -36,7 +37,8 @@ void t.test('a route for admins refuses who is none with 403, and who is nobody 
     await app.close()
     await store.close()
   })
-  await app.register(rateLimit, { limits: loadConfig({ env: {}, cwd: t.testdir() }).config.limits })
+  const { limits } = loadConfig({ env: {}, cwd: t.testdir() }).config
+  await app.register(rateLimit, { limits, clock: systemClock })
   await app.register(people, { sessions })
   app.get('/admin', app.people.admin, async (request) => ({ admin: personOf(request).account.id }))
 
