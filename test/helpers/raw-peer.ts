@@ -104,6 +104,8 @@ export interface RawServer {
   readonly next: (path: string) => Promise<RawPeer>
   /** How often each path was dialled. */
   readonly dials: (path: string) => number
+  /** Connections to it that are open now. */
+  readonly open: (path: string) => number
 }
 
 /** A WebSocket server by hand. A path that was dialled once is refused from then on, unless `isOpen` says otherwise. */
@@ -111,6 +113,7 @@ export async function startRawServer(t: Test, { isOpen = false } = {}): Promise<
   const arrived = new Map<string, RawPeer[]>()
   const wanted = new Map<string, (peer: RawPeer) => void>()
   const dials = new Map<string, number>()
+  const open = new Map<string, number>()
   const sockets = new Set<Socket>()
 
   async function welcome(socket: Socket): Promise<void> {
@@ -123,6 +126,8 @@ export async function startRawServer(t: Test, { isOpen = false } = {}): Promise<
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptOf(key)}\r\n\r\n`
     )
+    open.set(path, (open.get(path) ?? 0) + 1)
+    void peer.ended.then(() => open.set(path, (open.get(path) ?? 0) - 1))
     const take = wanted.get(path)
     wanted.delete(path)
     if (take) take(peer)
@@ -145,6 +150,7 @@ export async function startRawServer(t: Test, { isOpen = false } = {}): Promise<
   return {
     url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
     dials: (path) => dials.get(path) ?? 0,
+    open: (path) => open.get(path) ?? 0,
     next(path) {
       const peer = arrived.get(path)?.shift()
       if (peer) return Promise.resolve(peer)
