@@ -53,6 +53,9 @@ export interface AdmittedBot {
   readonly isDisabled: boolean
 }
 
+/** `?since=` of a handshake is no cursor. */
+export const MALFORMED_SINCE: Refusal = { status: 400, sentence: 'since: expected a cursor as we gave it, or now' }
+
 export function isRefusal(admission: AdmittedBot | Refusal): admission is Refusal {
   return 'status' in admission
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { CLOSE } from '../src/net/close-codes.ts'
+import { toAnswer } from '../src/net/http-answer.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -50,12 +51,22 @@ export default fp(async (app: FastifyInstance) => {
     }
   })
 
+  // The answer to a handshake is written below Fastify: what a door has said there goes with it.
+  const answers = new WeakMap<IncomingMessage, FastifyReply>()
+  app.websocketServer.on('headers', (lines: string[], request: IncomingMessage) => {
+    for (const [name, value] of Object.entries(answers.get(request)?.getHeaders() ?? {}))
+      if (name.startsWith('lactea-')) lines.push(`${name}: ${String(value)}`)
+  })
+
   const handleWebSocket = app.server.listeners('upgrade') as OnUpgrade[]
   app.server.removeAllListeners('upgrade')
   app.decorate('takeUpgrades', (server) => {
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      if (!isHandshake(request)) return servePlainly(server, request, socket, head)
-      if (isClosing) return turnAway(socket)
+      if (!isHandshake(request)) {
+        if (isGarbledHandshake(request)) return turnAway(socket, 400, 'Upgrade: websocket, once and alone')
+        return servePlainly(server, request, socket, head)
+      }
+      if (isClosing) return turnAway(socket, 503, 'the gateway shuts down')
       for (const listener of handleWebSocket) listener.call(app.server, request, socket, head)
     })
   })
@@ -68,9 +79,10 @@ export default fp(async (app: FastifyInstance) => {
   })
 
   // The server hands its options to each socket as it is opened, which happens in the same turn as this hook.
-  app.addHook('preHandler', (request, _reply, done) => {
+  app.addHook('preHandler', (request, reply, done) => {
     const { maxFrame, compress } = request.routeOptions.config
     if (request.ws && maxFrame !== undefined) {
+      answers.set(request.raw, reply)
       app.websocketServer.options.maxPayload = maxFrame
       app.websocketServer.options.perMessageDeflate = compress ? {} : false
     }
@@ -78,24 +90,20 @@ export default fp(async (app: FastifyInstance) => {
   })
 })
 
-const SHUTTING_DOWN = [
-  'HTTP/1.1 503 Service Unavailable',
-  'Connection: close',
-  'Content-Type: application/json; charset=utf-8',
-  'Content-Length: 70',
-  '',
-  '{"status":"failed","retcode":-503,"message":"the gateway shuts down"}\n'
-].join('\r\n')
-
-function turnAway(socket: Duplex): void {
+function turnAway(socket: Duplex, status: number, message: string): void {
   // Node has taken its own listener away, and an error without one ends the process.
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
-  socket.end(SHUTTING_DOWN)
+  socket.end(toAnswer(status, message))
 }
 
 function isHandshake({ method, headers }: IncomingMessage): boolean {
   return method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Two of one header are one list to Node: who asks for a WebSocket twice means something that we cannot know. */
+function isGarbledHandshake({ method, headers }: IncomingMessage): boolean {
+  return method === 'GET' && (headers.upgrade ?? '').toLowerCase().includes('websocket')
 }
 
 /** Headers that speak of the connection alone (RFC 9110 §7.8, RFC 7540 §3.2.1). */

@@ -129,6 +129,7 @@ export async function imSuiteSocket(
       socket,
       stream: request.raw.socket,
       maxQueuedBytes: limits.im_buffer,
+      slow: CLOSE.slowPerson,
       onError: (err) => gateway.log.debug({ err, door: 'im-suite' }, 'socket error'),
       onSlow: () => sayTo(line, 'disconnect', { status: 'disconnected', reason: 'slow_consumer' })
     })

@@ -88,6 +88,12 @@ function describeGateway({ gateway, databaseBytes, version }: MetricsOptions): M
       kind: 'counter',
       read: () => hub.position()
     },
+    {
+      name: 'lactea_log_oldest_event',
+      help: 'Id of the last event that was dropped from the log; 0 while none was.',
+      kind: 'gauge',
+      read: () => store.oldestCursor()
+    },
     { name: 'lactea_listeners', help: 'Who is told of events as they happen.', kind: 'gauge', read: () => hub.size() },
     {
       name: 'lactea_database_bytes',

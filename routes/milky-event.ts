@@ -4,10 +4,12 @@ import {
   createTenure,
   findPreflightRefusal,
   isRefusal,
+  MALFORMED_SINCE,
   refuseBot,
   type IdentifyBot
 } from '../plugins/auth.ts'
 import { allowOrigin, permitCall } from '../plugins/cors.ts'
+import { findStart, withCursor, type Start } from '../plugins/since.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -16,6 +18,7 @@ import { openEventStream, type EventStream } from '../src/net/event-stream.ts'
 import { createFollower, type Follower } from '../src/net/follower.ts'
 import { FrameBudget } from '../src/net/frame-budget.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
+import { createTurnstile } from '../src/net/turnstile.ts'
 import { createMilkyCodec } from '../src/protocols/milky-events.ts'
 import { createId } from '../src/secrets.ts'
 
@@ -36,6 +39,8 @@ export async function milkyEvent(
   const { hub, devices, heartbeat, store, onError } = gateway
   const { limits, server } = config
   const codec = createMilkyCodec(gateway.links.absoluteLinkOf, limits.group_members)
+  const cursorCodec = withCursor(codec)
+  const turnstile = createTurnstile()
   const access = watchAccess(gateway)
   const streams = new Set<EventStream>()
   let isStopping = false
@@ -56,7 +61,10 @@ export async function milkyEvent(
     if (isRefusal(bot)) return refuseBot(request, reply, bot)
     if (bot.isDisabled) return refuseBot(request, reply, { status: 401, sentence: 'this bot is switched off' })
     if (isStopping) return refuseBot(request, reply, { status: 503, sentence: 'the gateway shuts down' })
+    const start = await findStart(request, reply, { store, position: hub.position })
+    if (start === 'malformed') return refuseBot(request, reply, MALFORMED_SINCE)
     request.botId = bot.accountId
+    request.start = start
     return undefined
   }
 
@@ -69,7 +77,7 @@ export async function milkyEvent(
       store,
       hub,
       accountId,
-      from: findStart(request, hub.position()),
+      from: request.start?.from ?? hub.position(),
       wants: (event) => !isOwnMessage(event, accountId) || gateway.reportsSelf(accountId),
       onCaughtUp: () => (isCaughtUp = true),
       onError
@@ -111,6 +119,7 @@ export async function milkyEvent(
   }
 
   app.decorateRequest('botId', 0)
+  app.decorateRequest<Start | undefined, 'start'>('start', undefined)
   app.stops.add(async () => {
     isStopping = true
     clearInterval(beat)
@@ -137,7 +146,10 @@ export async function milkyEvent(
         stream: request.raw.socket,
         accountId,
         deviceId: createId(),
-        codec,
+        codec: request.start?.tellsCursor ? cursorCodec : codec,
+        from: request.start?.from ?? hub.position(),
+        store,
+        turnstile,
         reportsSelf: () => gateway.reportsSelf(accountId),
         maxQueuedBytes: limits.connection_buffer,
         hub,
@@ -156,10 +168,4 @@ export async function milkyEvent(
     const refusal = await findPreflightRefusal(request, { identifyBot, allowedOrigins: server.allowed_origins })
     return refusal ? refuseBot(request, reply, refusal) : permitCall(request, reply, 'GET')
   })
-}
-
-/** The place in the log that `Last-Event-ID` names; nobody has heard what was not told yet. */
-function findStart({ headers }: FastifyRequest, now: number): number {
-  const last = headers['last-event-id']
-  return typeof last === 'string' && /^\d{1,15}$/.test(last) ? Math.min(Number(last), now) : now
 }

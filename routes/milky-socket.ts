@@ -1,10 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
-import { admitBot, createTenure, isRefusal, refuseBot, type IdentifyBot } from '../plugins/auth.ts'
+import { admitBot, createTenure, isRefusal, MALFORMED_SINCE, refuseBot, type IdentifyBot } from '../plugins/auth.ts'
+import { findStart, withCursor, type Start } from '../plugins/since.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
 import { openBotSocket } from '../src/net/bot-socket.ts'
 import { serveCalls } from '../src/net/serve.ts'
+import { createTurnstile } from '../src/net/turnstile.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
 import { createId } from '../src/secrets.ts'
 
@@ -24,6 +26,8 @@ export async function milkySocket(
   const { hub, devices, heartbeat, store, onError } = gateway
   const { limits, server } = config
   const codec = createDraftSocketCodec()
+  const cursorCodec = withCursor(codec)
+  const turnstile = createTurnstile()
   const access = watchAccess(gateway)
 
   /** Decided in the handshake: a client whose token is wrong is never let in to be thrown out. */
@@ -38,11 +42,15 @@ export async function milkySocket(
     })
     if (isRefusal(bot)) return refuseBot(request, reply, bot)
     if (bot.isDisabled) return refuseBot(request, reply, { status: 403, sentence: 'this bot is switched off' })
+    const start = await findStart(request, reply, { store, position: hub.position })
+    if (start === 'malformed') return refuseBot(request, reply, MALFORMED_SINCE)
     request.botId = bot.accountId
+    request.start = start
     return undefined
   }
 
   app.decorateRequest('botId', 0)
+  app.decorateRequest<Start | undefined, 'start'>('start', undefined)
   app.addHook('onClose', async () => access.close())
 
   app.route({
@@ -59,7 +67,10 @@ export async function milkySocket(
         stream: request.raw.socket,
         accountId,
         deviceId,
-        codec,
+        codec: request.start?.tellsCursor ? cursorCodec : codec,
+        from: request.start?.from ?? hub.position(),
+        store,
+        turnstile,
         reportsSelf: () => gateway.reportsSelf(accountId),
         maxQueuedBytes: limits.connection_buffer,
         hub,

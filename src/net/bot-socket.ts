@@ -2,13 +2,16 @@ import type { Socket } from 'node:net'
 import type { WebSocket } from 'ws'
 import type { Undo } from '../core/bus.ts'
 import type { Devices } from '../core/devices.ts'
+import type { Store } from '../core/store.ts'
 import type { Codec } from '../protocols/codec.ts'
 import type { AccessWatch } from './access.ts'
+import { startCatchUp } from './catch-up.ts'
 import { CLOSE } from './close-codes.ts'
 import { createConnection, type Connection } from './connection.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
 import { isOwnMessage } from './serve.ts'
+import type { Turnstile } from './turnstile.ts'
 
 /** As much of a logger as is needed here. */
 export interface SocketLog {
@@ -24,6 +27,10 @@ export interface BotSocketOptions {
   readonly accountId: number
   readonly deviceId: string
   readonly codec: Codec
+  /** It hears what comes after this event. */
+  readonly from: number
+  readonly store: Pick<Store, 'readEvents' | 'lastEventId'>
+  readonly turnstile: Turnstile
   /** The bot also hears what it says itself. */
   readonly reportsSelf: () => boolean
   /** Unsent bytes at which the bot counts as slow. */
@@ -59,11 +66,12 @@ export function watchTenure({ access, isOn, mayStay, onError }: Tenure, end: () 
 }
 
 /**
- * A socket on which a bot that dialled us hears its events, from now until one side goes; the bot is there for people as
- * long as it is open. Everything is undone when it closes.
+ * A socket on which a bot that dialled us hears its events, from a place of the log until one side goes; pings carry how
+ * far it was told. The bot is there for people as long as it is open. Everything is undone when it closes.
  */
 export function openBotSocket(options: BotSocketOptions): Connection {
-  const { socket, stream, accountId, deviceId, codec, reportsSelf, hub, devices, heartbeat, tenure, log } = options
+  const { socket, stream, accountId, deviceId, codec, from, reportsSelf, store, hub, turnstile } = options
+  const { devices, heartbeat, tenure, log } = options
   const connection = createConnection({
     socket,
     stream,
@@ -72,23 +80,28 @@ export function openBotSocket(options: BotSocketOptions): Connection {
     onSlow: () => log.warn({}, 'the bot reads too slowly, its socket is closed')
   })
   const end = (): void => connection.close(CLOSE.unauthenticated)
-  const detach = hub.attach({
+  const catchUp = startCatchUp({
+    store,
+    hub,
+    turnstile,
+    connection,
+    codec,
     viewerId: accountId,
     deviceId,
-    receive(event, frameOf) {
-      if (isOwnMessage(event, accountId) && !reportsSelf()) return
-      const frame = frameOf(codec, accountId)
-      if (frame) connection.send(frame)
+    from,
+    wants: (event) => !isOwnMessage(event, accountId) || reportsSelf(),
+    onTold(event) {
       // Whoever is switched off hears of it, and nothing after it.
       if (event.kind === 'account.disabled') end()
-    }
+    },
+    onError: tenure.onError
   })
   const leave = devices.add({ id: deviceId, accountId, kind: 'bot' })
-  heartbeat.watch(socket, { stream })
+  heartbeat.watch(socket, { stream, payload: () => `cursor ${catchUp.position()}` })
   const unwatch = watchTenure(tenure, end)
   log.info({}, 'bot connected')
   socket.once('close', (code: number) => {
-    detach()
+    catchUp.close()
     leave()
     unwatch()
     log.info({ code }, 'bot disconnected')

@@ -5,7 +5,10 @@ export const CLOSE = {
   heartbeat: { code: 1001, reason: 'heartbeat timeout' },
   binary: { code: 1003, reason: 'text frames only' },
   nonsense: { code: 1007, reason: 'too many frames that are not JSON' },
-  slow: { code: 1008, reason: 'slow consumer' },
+  /** "Try again later": what was not taken is still in the log. */
+  slow: { code: 1013, reason: 'slow consumer' },
+  /** The same for people, as their contract has it (IM-Suite 2.12). */
+  slowPerson: { code: 1008, reason: 'slow consumer' },
   unauthenticated: { code: 1008, reason: 'Authentication failed' },
   replaced: { code: 1008, reason: 'replaced by a newer connection' },
   flood: { code: 1008, reason: 'too many frames' },

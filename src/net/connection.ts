@@ -21,6 +21,8 @@ export interface ConnectionOptions {
   /** Unsent bytes at which the reader counts as slow. */
   readonly maxQueuedBytes: number
   readonly onError: (err: unknown) => void
+  /** What a slow reader is told; `CLOSE.slow` when absent. */
+  readonly slow?: CloseReason
   /** Called once, just before the connection is closed as slow. */
   readonly onSlow?: () => void
 }
@@ -31,6 +33,12 @@ const MAX_BLOCKED_MS = 10_000
 const CLOSE_GRACE_MS = 2000
 
 const NOTHING = Buffer.alloc(0)
+
+/** Unsent bytes of all connections together: the less of it is left, the less each of them may have. */
+const MAX_ALL_QUEUED = 128 * 1024 * 1024
+/** So much each may have in any case. */
+const MIN_QUEUED = 64 * 1024
+let allQueued = 0
 
 /** An array: a set that is filled and emptied in each turn leaves a trail of tables that only a full garbage collection removes. */
 let corked: Socket[] = []
@@ -50,13 +58,16 @@ function uncorkAll(): void {
   for (const stream of streams) stream.uncork()
 }
 
-export function createConnection({ socket, stream, maxQueuedBytes, onError, onSlow }: ConnectionOptions): Connection {
+export function createConnection(options: ConnectionOptions): Connection {
+  const { socket, stream, maxQueuedBytes, onError, slow = CLOSE.slow, onSlow } = options
   let isClosing = false
   let isSlow = false
   /** Resolved whenever the last frame of a dialled socket has left. */
   let onFlushed: (() => void)[] = []
   /** Since when the stream is full; 0 while it is not. */
   let blockedAt = 0
+  /** What of `allQueued` is ours. */
+  let counted = 0
   // Without a listener an error on any socket ends the process.
   socket.on('error', onError)
 
@@ -71,15 +82,32 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
     socket.once('close', () => clearTimeout(timer))
   }
 
+  function count(queued: number): void {
+    allQueued += queued - counted
+    counted = queued
+  }
+
+  /** Many slow readers share what there is, so that a thousand need no more memory than a few. */
+  function isTooMuch(queued: number): boolean {
+    // A stream that is not full does not tell when it is empty, and is soon.
+    count(stream && !stream.writableNeedDrain ? 0 : queued)
+    return queued > Math.min(maxQueuedBytes, Math.max(MIN_QUEUED, MAX_ALL_QUEUED - allQueued))
+  }
+
   function flushed(): void {
+    if (!stream) count(socket.readyState === WebSocket.OPEN ? queuedBytes() : 0)
     if (onFlushed.length === 0 || (queuedBytes() > maxQueuedBytes / 8 && socket.readyState === WebSocket.OPEN)) return
     const resolvers = onFlushed
     onFlushed = []
     for (const resolve of resolvers) resolve()
   }
-  socket.once('close', flushed)
+  socket.once('close', () => {
+    count(0)
+    flushed()
+  })
   stream?.on('drain', () => {
     blockedAt = 0
+    count(0)
     flushed()
   })
 
@@ -116,11 +144,11 @@ export function createConnection({ socket, stream, maxQueuedBytes, onError, onSl
       if (isClosing || socket.readyState !== WebSocket.OPEN) return
       const queued = queuedBytes()
       if (frame.isEphemeral && queued > maxQueuedBytes / 4) return
-      if ((queued > maxQueuedBytes || isBlocked()) && !isSlow) {
+      if ((isTooMuch(queued) || isBlocked()) && !isSlow) {
         // Whoever is told may still send a last word.
         isSlow = true
         onSlow?.()
-        close(CLOSE.slow)
+        close(slow)
         return
       }
       if (!stream) return socket.send(frame.text, flushed)

@@ -36,6 +36,7 @@ export interface MaimPostOptions {
   readonly limits: {
     readonly maim_keep_time: number
     readonly maim_keep_count: number
+    readonly maim_keep_bytes: number
     readonly maim_repeat: number
     readonly connection_buffer: number
   }

@@ -20,6 +20,7 @@ const CHINESE = {
     'Milky 草案没有接口 "{}"；它属于 Milky 1.2，地址是 POST /api/{}',
   'the Content-Type must be application/json': 'Content-Type 必须是 application/json',
   'the body may have at most {} bytes': '请求体最多 {} 字节',
+  'since: expected a cursor as we gave it, or now': 'since：应为网关给出的游标，或 now',
   'the gateway shuts down': '网关正在关闭'
 }
 

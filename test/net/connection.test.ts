@@ -55,7 +55,7 @@ for (const isRaw of [true, false]) {
       connection.send(FRAME)
       t.equal(connection.queuedBytes(), before, 'nothing more is kept')
       client.resume()
-      t.equal((await once(client, 'close'))[0], 1008)
+      t.equal((await once(client, 'close'))[0], 1013)
     })
 
     t.test('lets a last word through to a slow reader', async (t) => {
@@ -75,7 +75,7 @@ for (const isRaw of [true, false]) {
       let last = ''
       client.on('message', (data) => (last = String(data)))
       client.resume()
-      t.equal((await once(client, 'close'))[0], 1008)
+      t.equal((await once(client, 'close'))[0], 1013)
       t.equal(last, 'farewell')
     })
 
