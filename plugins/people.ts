@@ -51,6 +51,7 @@ const STATUS: { readonly [R in Reason]: number } = {
   disabled: 401,
   unavailable: 503,
   timeout: 504,
+  no_space: 507,
   unknown: 500,
   internal: 500
 }

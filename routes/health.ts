@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { ActionError } from '../src/core/errors.ts'
 import type { Gateway } from '../src/gateway.ts'
 
 export interface HealthOptions {
@@ -7,9 +8,9 @@ export interface HealthOptions {
   readonly isServing: () => boolean
 }
 
-/** `/health`: the process lives. `/ready`: it takes work now, and its database answers. */
+/** `/health`, also as `/live`: the process lives. `/ready`: it takes work now, and its database can be written. */
 export async function health(app: FastifyInstance, { gateway, isServing }: HealthOptions): Promise<void> {
-  app.get('/health', async () => ({ status: 'ok' }))
+  for (const path of ['/health', '/live']) app.get(path, async () => ({ status: 'ok' }))
 
   app.get('/ready', async (_request, reply) => {
     if (!isServing()) return reply.code(503).send({ status: 'draining' })
@@ -17,7 +18,8 @@ export async function health(app: FastifyInstance, { gateway, isServing }: Healt
       await gateway.store.ping()
     } catch (err) {
       gateway.onError(err)
-      return reply.code(503).send({ status: 'unavailable', reason: 'the database does not answer' })
+      const reason = err instanceof ActionError ? err.message : 'the database does not answer'
+      return reply.code(503).send({ status: 'unavailable', reason })
     }
     return { status: 'ready' }
   })

@@ -341,7 +341,11 @@ function listTargets({ bots, limits }: Config, { gateway, brainOf, stats }: Targ
 async function openGateway({ live, config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const blobs = await openBlobs(join(dir, 'files'))
-  const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError })
+  const onTrouble = (reason: string | undefined): void => {
+    if (reason === undefined) log.info('the database can be written again')
+    else log.error({ reason }, 'the database cannot be written; whatever would change something is refused until it can')
+  }
+  const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError, onTrouble })
   return createGateway({
     store,
     bus: createMemoryBus(),

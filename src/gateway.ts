@@ -13,6 +13,7 @@ import { createDevices, type Devices } from './core/devices.ts'
 import { createDirectory, type Directory } from './core/directory.ts'
 import { createDispatcher, type Dispatcher } from './core/dispatcher.ts'
 import { createEffects } from './core/effects.ts'
+import { ActionError } from './core/errors.ts'
 import { createEssence, type Essence } from './core/essence.ts'
 import { createFiles, type Files } from './core/files.ts'
 import { createFriends } from './core/friends.ts'
@@ -125,7 +126,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { onConfigChange = () => () => {} } = options
   const { server, data, media, limits, im } = config
   const { now } = clock
-  const onError = (err: unknown): void => log.error({ err }, 'something went wrong in the background')
+  const onError = (err: unknown): void => {
+    // The store has told of it, once; everything that runs in the background meets it again and again.
+    if (isRefusedByStore(err)) log.debug({ err }, 'something waits for the database')
+    else log.error({ err }, 'something went wrong in the background')
+  }
   const bugs = {
     onBug: (err: unknown, bug: { action: string; requestId: string }): void =>
       log.error({ err, ...bug }, 'an action failed because of a mistake here'),
@@ -381,6 +386,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       await store.close()
     }
   }
+}
+
+function isRefusedByStore(err: unknown): boolean {
+  return err instanceof ActionError && (err.reason === 'unavailable' || err.reason === 'no_space')
 }
 
 /** Segments of one message. */

@@ -6,7 +6,6 @@ import { Command, InvalidArgumentError } from 'commander'
 import { stringify } from 'yaml'
 import * as desk from './cli/accounts.ts'
 import { backUp, migrate, restore } from './cli/backup.ts'
-import { backUp, migrate, restore } from './cli/backup.ts'
 import { notify, type NoticeRequest } from './cli/notices.ts'
 import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 import { prepareDataDir } from './secrets.ts'
@@ -69,6 +68,16 @@ command(program, 'start', 'run the gateway')
 command(program, 'check-config', 'print every mistake of the configuration, or what it amounts to').action(
   (options: Common) => {
     process.stdout.write(stringify(maskSecrets(load(options).config)))
+  }
+)
+
+command(program, 'doctor', 'look at everything that the gateway depends on and dials, and say what to change').action(
+  async (options: Common) => {
+    const { config } = load(options)
+    const { examine, toReport } = await import('./cli/doctor.ts')
+    const diagnoses = await examine(config)
+    process.stdout.write(`${toReport(diagnoses)}\n`)
+    if (diagnoses.some(({ state }) => state === 'failure')) process.exitCode = 1
   }
 )
 
@@ -136,24 +145,6 @@ deskCommand(
   .option('--to <people>', 'ids or usernames, separated by commas (default: everybody)', toNames)
   .option('--type <type>', 'info, warning, error or success', toNoticeType, 'info')
   .option('--url <url>', 'where to read on', '')
-
-command(
-  program,
-  'backup <file>',
-  'write database, uploaded files and generated keys into one file, also while the gateway runs'
-).action(async (file: string, options: Common) => say(await backUp(load(options).config, file)))
-command(program, 'restore <file>', 'put a backup into the data directory; the gateway has to be stopped')
-  .option('--force', 'put aside what is there')
-  .action(async (file: string, options: Common & { force?: boolean }) =>
-    say(await restore(load(options).config, file, options))
-  )
-command(program, 'migrate', 'bring the database to the newest schema, as the start does').action(
-  async (options: Common) => say(await migrate(load(options).config))
-)
-
-function say(words: string): void {
-  process.stdout.write(`${words}\n`)
-}
 
 command(
   program,

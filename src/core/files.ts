@@ -22,7 +22,8 @@ export interface Content {
 export interface Blobs {
   /**
    * Takes bytes in, then lets `use` decide: what it does not `keep` is gone afterwards, as after any error.
-   * Throws `ActionError('too_large')` above `maxBytes`, `ActionError('unavailable')` when the disk cannot take them.
+   * Throws `ActionError('too_large')` above `maxBytes`, `ActionError('no_space')` or
+   * `ActionError('unavailable')` when the disk cannot take them.
    */
   readonly receive: <T>(
     bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,

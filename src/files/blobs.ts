@@ -121,6 +121,8 @@ async function withTrouble<T>(work: () => Promise<T>): Promise<T> {
   } catch (err) {
     const { code } = err as NodeJS.ErrnoException
     if (!DISK_TROUBLE.has(code)) throw err
+    if (code === 'ENOSPC' || code === 'EDQUOT')
+      throw new ActionError('no_space', 'the disk of the gateway has no room for the file')
     throw new ActionError('unavailable', `the disk cannot take the file now (${code})`)
   }
 }

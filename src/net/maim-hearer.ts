@@ -178,7 +178,7 @@ function digest(key: string): string {
 
 /** The database and the machine recover; what could not be fetched from elsewhere, or was our mistake, fails the same way again. */
 function mayWorkLater({ reason, details }: ActionError): boolean {
-  return reason === 'rate_limited' || (reason === 'unavailable' && details.field === undefined)
+  return reason === 'rate_limited' || reason === 'no_space' || (reason === 'unavailable' && details.field === undefined)
 }
 
 function explainEmpty(types: readonly string[]): string {

@@ -92,6 +92,7 @@ const ERROR_CODES: { readonly [R in Reason]: string } = {
   disabled: 'AUTHENTICATION_FAILED',
   unavailable: 'SERVICE_UNAVAILABLE',
   timeout: 'TIMEOUT',
+  no_space: 'SERVICE_UNAVAILABLE',
   unknown: 'OUTCOME_UNKNOWN',
   internal: 'INTERNAL_ERROR'
 }

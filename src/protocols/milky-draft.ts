@@ -28,6 +28,7 @@ const RETCODES: { readonly [R in Reason]: number } = {
   disabled: -403,
   unavailable: -503,
   timeout: -504,
+  no_space: -507,
   unknown: -520,
   internal: -500
 }

@@ -41,6 +41,7 @@ const REFUSALS: { readonly [R in Reason]: string } = {
   disabled: '账号已停用',
   unavailable: '服务暂时不可用，请稍后重试',
   timeout: '处理超时，操作仍在进行',
+  no_space: '服务器磁盘空间不足，请稍后重试',
   unknown: '操作结果未知，可能已完成',
   internal: '服务器内部错误'
 }

@@ -34,6 +34,7 @@ import { messageQueries } from './queries/messages.ts'
 import { noticeQueries } from './queries/notices.ts'
 import { peerQueries } from './queries/peers.ts'
 import { pinQueries } from './queries/pins.ts'
+import { describeTrouble } from './trouble.ts'
 import { createWriter, type Emit } from './writer.ts'
 
 export interface SqliteOptions {
@@ -41,6 +42,8 @@ export interface SqliteOptions {
   readonly path: string
   /** Called for what goes wrong in the background. */
   readonly onError?: (err: unknown) => void
+  /** Called once when the database can no longer be written, with why, and with undefined when it can again. */
+  readonly onTrouble?: (words: string | undefined) => void
   /** For a process that does one thing and ends: nothing runs in the background. */
   readonly isShort?: boolean
 }
@@ -49,13 +52,20 @@ export interface SqliteOptions {
 const POLL_MS = 250
 /** Whoever asks whether the database can write wants to know soon. */
 const PING_PATIENCE_MS = 1000
+/** Written to see whether that is possible again. */
+const PROBE = 'probe'
 
 /**
  * The embedded store. One connection reads and writes on the main thread (a point read is 5 µs), commits are shared
  * (`createWriter`), and the write-ahead log is emptied by a worker thread (`startCheckpointer`).
  * Throws when the file cannot be opened or belongs to a newer version.
  */
-export async function openSqliteStore({ path, onError = () => {}, isShort = false }: SqliteOptions): Promise<Store> {
+export async function openSqliteStore({
+  path,
+  onError = () => {},
+  onTrouble = () => {},
+  isShort = false
+}: SqliteOptions): Promise<Store> {
   const { db } = await openDatabase(path, { isChecked: !isShort })
 
   const accounts = accountQueries(db)
@@ -99,8 +109,10 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
   let lastTold = events.lastId()
   let seenVersion = readDataVersion()
   let closed: Promise<void> | undefined
+  let trouble: string | undefined
+  let isReadingWell = true
 
-  const writer = createWriter(db, { onBegin: forgetWhenForeign, onDurable: tell, onRollback: forgetAll })
+  const writer = createWriter(db, { onBegin: forgetWhenForeign, onDurable: tell, onRollback: forgetAll, onTrouble: noteTrouble, onWell: noteWell })
   const isShared = path !== ':memory:' && !isShort
   const checkpointer = isShared ? startCheckpointer({ path, holdWrites: writer.hold, onError }) : undefined
   const poll = isShared ? setInterval(lookForForeignChange, POLL_MS) : undefined
@@ -133,6 +145,17 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
     })
   }
 
+  function noteTrouble(err: unknown): void {
+    const words = describeTrouble(err)
+    if (trouble !== words) onTrouble(words)
+    trouble = words
+  }
+
+  function noteWell(): void {
+    trouble = undefined
+    onTrouble(undefined)
+  }
+
   /** One listener's mistake is not the next one's. */
   function callAll<T>(listeners: ReadonlySet<T>, call: (listener: T) => void): void {
     for (const listener of listeners) {
@@ -155,8 +178,11 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       seenVersion = version
       // Behind what was told just now: who has to go hears why first.
       setImmediate(tellForeign)
+      isReadingWell = true
     } catch (err) {
-      onError(err)
+      // It looks again four times a second.
+      if (isReadingWell) onError(err)
+      isReadingWell = false
     }
   }
 
@@ -468,7 +494,9 @@ export async function openSqliteStore({ path, onError = () => {}, isShort = fals
       }),
     ping: () =>
       write(() => {
-        one.get()
+        // A full disk shows only when something is written.
+        if (trouble === undefined) one.get()
+        else setMeta.run(PROBE, String(Date.now()))
       }, PING_PATIENCE_MS),
     close: () => (closed ??= close())
   }

@@ -4,6 +4,7 @@ import type { Undo } from '../core/bus.ts'
 import { ActionError } from '../core/errors.ts'
 import type { GatewayEvent } from '../core/event.ts'
 import { isBusy, isDoubtful, isTrouble } from './result-codes.ts'
+import { toRefusal } from './trouble.ts'
 
 export type Emit = (event: GatewayEvent) => void
 
@@ -26,6 +27,10 @@ export interface WriterListener {
   readonly onDurable: (events: readonly GatewayEvent[]) => void
   /** Something that was written has been taken back: what was remembered of it is wrong. */
   readonly onRollback: () => void
+  /** Nothing could be written; called for every batch that was refused because of it. */
+  readonly onTrouble: (err: unknown) => void
+  /** The first commit after that. */
+  readonly onWell: () => void
 }
 
 interface Waiting {
@@ -36,10 +41,6 @@ interface Waiting {
   readonly deadline: number
 }
 
-function notWritten(err: unknown): ActionError {
-  return new ActionError('unavailable', `the database could not write: ${(err as Error).message}`)
-}
-
 function maybeWritten(err: unknown): ActionError {
   return new ActionError('unknown', `the database may have written this or not: ${(err as Error).message}`)
 }
@@ -48,6 +49,10 @@ function maybeWritten(err: unknown): ActionError {
 const BATCH = 128
 const PATIENCE_MS = 5000
 const RETRY_MS = 20
+/** Changes that may wait for their turn; there is memory for no more. A flush of all of them takes a second or two. */
+const MAX_WAITING = 20_000
+/** Those that may wait for another process, which may keep them waiting for as long as they have patience. */
+const MAX_BEHIND_LOCK = 2000
 
 /**
  * Group commit: what is asked for within one turn of the event loop shares one transaction, and so one disk flush.
@@ -65,6 +70,8 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   let holds = 0
   let cancelScheduled: Undo | undefined
   let isClosed = false
+  let isLocked = false
+  let isWell = true
 
   function schedule(): void {
     if (cancelScheduled || holds > 0 || isClosed || waiting.length === 0) return
@@ -77,6 +84,7 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     if (holds > 0 && !isClosed) return
     try {
       begin.run()
+      isLocked = false
     } catch (err) {
       if (isBusy(err)) waitForLock(err)
       else fail(waiting.splice(0, BATCH), err)
@@ -98,6 +106,10 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
       takeBack(batch, err, isDoubtful(err) ? maybeWritten(err) : undefined)
       return
     }
+    if (!isWell) {
+      isWell = true
+      listener.onWell()
+    }
     for (const done of settle) done()
     if (events.length > 0) listener.onDurable(events)
     schedule()
@@ -111,6 +123,7 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
 
   /** Another process has the lock. The event loop goes on meanwhile: whoever only reads is not kept waiting. */
   function waitForLock(err: unknown): void {
+    isLocked = true
     const now = performance.now()
     const isLate = ({ deadline }: Waiting): boolean => isClosed || deadline <= now
     const late = waiting.filter(isLate)
@@ -123,7 +136,10 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   }
 
   /** No space, a read-only file, a lock that nobody gives back: nothing of this was written, unless `failure` says otherwise. */
-  function fail(batch: readonly Waiting[], err: unknown, failure = notWritten(err)): void {
+  function fail(batch: readonly Waiting[], err: unknown, failure = toRefusal(err)): void {
+    if (batch.length === 0) return
+    listener.onTrouble(err)
+    isWell = false
     for (const entry of batch) entry.reject(failure)
     schedule()
   }
@@ -149,6 +165,8 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   return {
     write(operation, patienceMs = PATIENCE_MS) {
       if (isClosed) return Promise.reject(new ActionError('unavailable', 'the database is closed'))
+      if (waiting.length >= (isLocked ? MAX_BEHIND_LOCK : MAX_WAITING))
+        return Promise.reject(new ActionError('unavailable', 'too many changes wait for the database; try again later'))
       return new Promise((resolve, reject) => {
         const deadline = performance.now() + patienceMs
         waiting.push({ operation, resolve: resolve as (value: never) => void, reject, deadline })

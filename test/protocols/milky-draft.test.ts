@@ -142,6 +142,7 @@ t.test('the retcode is 0 exactly when the status is ok', async (t) => {
     disabled: -403,
     unavailable: -503,
     timeout: -504,
+    no_space: -507,
     unknown: -520,
     internal: -500
   }

@@ -257,15 +257,21 @@ t.test('a database that cannot be written', async (t) => {
   })
 
   const troubles = [
-    { name: 'read-only', begin: () => 'pragma query_only = on', end: () => 'pragma query_only = off' },
+    {
+      name: 'read-only',
+      reason: 'unavailable',
+      begin: () => 'pragma query_only = on',
+      end: () => 'pragma query_only = off'
+    },
     {
       name: 'full',
+      reason: 'no_space',
       begin: (pages: number) => `pragma max_page_count = ${pages}`,
       end: () => 'pragma max_page_count = 1000000'
     }
   ]
-  for (const { name, begin, end } of troubles) {
-    t.test(`${name}: every write is unavailable, nothing is half written, and writes work again later`, async (t) => {
+  for (const { name, reason, begin, end } of troubles) {
+    t.test(`${name}: every write is refused, nothing is half written, and writes work again later`, async (t) => {
       const { path, open } = place(t)
       const { store, db } = await openWatched(t, open)
       await addAccounts(store, 2)
@@ -278,7 +284,7 @@ t.test('a database that cannot be written', async (t) => {
         refusal(join(store, id, 10002)),
         ...range(1, 10).map(() => refusal(say(store, id, 10001, long)))
       ])
-      t.strictSame(new Set(results), new Set(['unavailable']))
+      t.strictSame(new Set(results), new Set([reason]))
       db.exec(end())
       await say(store, id, 10001, 'after')
       const [, event] = await heard.next(2)
