@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { toAnswer } from '../src/net/http-answer.ts'
 
 /** The last resort: what no door has answered in its own form. */
 export default fp(async (app: FastifyInstance) => {
@@ -32,3 +34,16 @@ export default fp(async (app: FastifyInstance) => {
     done()
   })
 })
+
+/** For `Fastify({ clientErrorHandler })`: what Node's parser does not take, or what is not there in time. */
+export function answerClientError({ code }: NodeJS.ErrnoException, socket: Socket): void {
+  if (code === 'ECONNRESET' || socket.destroyed) return
+  if (socket.writable) socket.write(toAnswer(...refusalOf(code)))
+  socket.destroy()
+}
+
+function refusalOf(code: string | undefined): [status: number, message: string] {
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'the request did not arrive in time']
+  if (code === 'HPE_HEADER_OVERFLOW') return [431, 'the headers are too large']
+  return [400, 'this is no HTTP/1.1 request']
+}

@@ -59,7 +59,20 @@ interface Spot {
 
 /** What `localhost` means (RFC 6761). */
 const LOOPBACK = ['127.0.0.1', '::1']
-const TIMEOUTS = { headersTimeout: 30_000, requestTimeout: 60_000, keepAliveTimeout: 72_000 }
+/**
+ * Nobody holds a connection by being slow: headers have to be there within 30 seconds and the whole request within 60, both
+ * of which are looked at every second. Who says nothing for long is asked by the operating system whether they are there.
+ */
+const SERVER_OPTIONS = {
+  headersTimeout: 28_000,
+  requestTimeout: 58_000,
+  connectionsCheckingInterval: 1000,
+  keepAliveTimeout: 72_000,
+  keepAlive: true,
+  keepAliveInitialDelay: 30_000
+}
+/** Headers of one request; no client sends a third of it. */
+const MAX_HEADERS = 200
 /** How often connections that wait for nothing are looked for while the gateway closes. */
 const SWEEP_MS = 100
 
@@ -131,6 +144,11 @@ export function createListeners({ host, port, tls, listeners }: Config['server']
           for (const server of servers()) server.closeIdleConnections()
         }, SWEEP_MS)
         done()
+      })
+      app.addHook('onRequest', (request, reply, done) => {
+        if (request.raw.rawHeaders.length <= MAX_HEADERS * 2) return done()
+        const message = `a request has at most ${MAX_HEADERS} headers`
+        void reply.code(431).header('connection', 'close').send({ status: 'failed', retcode: -431, message })
       })
       if (choosy.length === 0) return
       app.addHook('onRequest', (request, reply, done) => {
@@ -210,7 +228,12 @@ function readTls({ key, files }: Pick<Spot, 'key' | 'files'>): TlsOptions | unde
 
 function createServer(tls: TlsOptions | undefined, handler: RequestListener): Server {
   // Fastify has one type for both.
-  return tls ? (createHttpsServer({ ...TIMEOUTS, ...tls }, handler) as Server) : createHttpServer(TIMEOUTS, handler)
+  const server = tls
+    ? (createHttpsServer({ ...SERVER_OPTIONS, ...tls }, handler) as Server)
+    : createHttpServer(SERVER_OPTIONS, handler)
+  // Node would leave out those above 2 000 in silence, and with them perhaps what a decision rests on; we refuse them all.
+  server.maxHeadersCount = 0
+  return server
 }
 
 function tellOf({ tls, doors }: Spot, host: string): string {
