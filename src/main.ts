@@ -6,7 +6,10 @@ import { Command, InvalidArgumentError } from 'commander'
 import { stringify } from 'yaml'
 import * as desk from './cli/accounts.ts'
 import { backUp, migrate, restore } from './cli/backup.ts'
+import { listAudit, writtenDown, type Told } from './cli/audit.ts'
 import { notify, type NoticeRequest } from './cli/notices.ts'
+import * as operators from './cli/operators.ts'
+import * as webhooks from './cli/webhooks.ts'
 import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 import { prepareDataDir } from './secrets.ts'
 import { readVersion } from './version.ts'
@@ -35,20 +38,43 @@ function load({ config: file, port, host, dataDir }: Common) {
   return loadConfig({ file, argv: { port, host, dataDir } })
 }
 
-/** A command about accounts: does its work on the database and prints what came of it. */
+/** Looks something up in the database and prints it. */
+function lookCommand(
+  parent: Command,
+  usage: string,
+  summary: string,
+  look: (desk: desk.Desk, args: string[], options: never) => Promise<string>
+): Command {
+  return command(parent, usage, summary).action(async (...given: unknown[]) => {
+    const { args, options } = toCall(given)
+    const said = await desk.atDesk(load(options).config, (open) => look(open, args, options as never))
+    process.stdout.write(`${said}\n`)
+  })
+}
+
+/** Does its work on the database, writes it down in the audit and prints what came of it. */
 function deskCommand(
   parent: Command,
   usage: string,
   summary: string,
-  work: (desk: desk.Desk, args: string[], options: never) => Promise<string>
+  work: (desk: desk.Desk, args: string[], options: never) => Promise<Told>
 ): Command {
-  return command(parent, usage, summary).action(async (...given: unknown[]) => {
-    // commander gives the arguments, then the options, then the command.
-    const options = given.at(-2)
-    const args = given.slice(0, -2) as string[]
-    const said = await desk.atDesk(load(options as Common).config, (open) => work(open, args, options as never))
+  const made = command(parent, usage, summary)
+  const action = parent === program ? made.name() : `${parent.name()}.${made.name()}`
+  return made.action(async (...given: unknown[]) => {
+    const { args, options } = toCall(given)
+    const { config } = load(options)
+    const written = { action, args, options: { ...options }, maxEntries: config.limits.audit_entries }
+    const said = await desk.atDesk(config, (open) =>
+      writtenDown(open, written, () => work(open, args, options as never))
+    )
     process.stdout.write(`${said}\n`)
   })
+}
+
+/** commander gives the arguments, then the options, then the command. */
+function toCall(given: readonly unknown[]): { args: string[]; options: Common } {
+  return { args: given.slice(0, -2) as string[], options: given.at(-2) as Common }
 }
 
 command(program, 'start', 'run the gateway')
@@ -85,7 +111,7 @@ const bot = program.command('bot').description('bots: accounts with an access to
 deskCommand(bot, 'add', 'make a bot and print its token', (open, _args, options) => desk.addBot(open, options))
   .option('--id <n>', 'account id', toId)
   .option('--nickname <name>', 'what people see')
-deskCommand(bot, 'list', 'list the bots', (open) => desk.listBots(open))
+lookCommand(bot, 'list', 'list the bots', (open) => desk.listBots(open))
 deskCommand(bot, 'token <id>', 'give a bot a new token and print it', (open, [id]) =>
   desk.newBotToken(open, toId(id ?? ''))
 )
@@ -106,7 +132,7 @@ deskCommand(
 deskCommand(user, 'invite', 'print a code with which one person may make an account', (open, _args, options) =>
   desk.inviteUser(open, options)
 ).option('--days <n>', 'how long it is good', toDays, 7)
-deskCommand(user, 'list', 'list the people', (open) => desk.listUsers(open))
+lookCommand(user, 'list', 'list the people', (open) => desk.listUsers(open))
 deskCommand(
   user,
   'password <user>',
@@ -129,11 +155,59 @@ deskCommand(group, 'add <name>', 'make a group', (open, [name = ''], options: Om
   .option('--id <n>', 'group id, from 100001', toId)
   .option('--admins <ids>', 'accounts, separated by commas', toIds, [])
   .option('--members <ids>', 'accounts, separated by commas', toIds, [])
-deskCommand(group, 'list', 'list the groups', (open) => desk.listGroups(open))
+lookCommand(group, 'list', 'list the groups', (open) => desk.listGroups(open))
 deskCommand(group, 'join <group> <ids...>', 'put accounts into a group', (open, args) => {
   const [groupId, ids] = args as unknown as [string, string[]]
   return desk.joinGroup(open, toId(groupId), ids.map(toId))
 })
+
+const webhook = program.command('webhook').description('webhooks: what became of deliveries')
+lookCommand(webhook, 'list', 'list the webhooks and where they stand', (open) => webhooks.listWebhooks(open))
+lookCommand(webhook, 'show <id>', 'show one with what waits for it and what is dead', (open, [id = '']) =>
+  webhooks.showWebhook(open, id)
+)
+lookCommand(
+  webhook,
+  'attempts <id>',
+  'show what was tried and what came of it',
+  (open, [id = ''], options: webhooks.AttemptOptions) => webhooks.listAttempts(open, id, options)
+)
+  .option('--event <n>', 'of this event alone', toEventId)
+  .option('--last <n>', 'so many', toCount, 50)
+deskCommand(webhook, 'pause <id>', 'deliver nothing until it is resumed', (open, [id = ''], options: Reason) =>
+  webhooks.setWebhookState(open, id, 'paused', options.reason)
+).option('--reason <words>', 'why, for whoever finds it paused')
+deskCommand(webhook, 'resume <id>', 'go on where it stopped', (open, [id = '']) =>
+  webhooks.setWebhookState(open, id, 'active')
+)
+deskCommand(
+  webhook,
+  'replay <id>',
+  'send events again, under the ids that they have',
+  (open, [id = ''], options: webhooks.ReplayOptions) => webhooks.replayWebhook(open, id, options)
+)
+  .option('--event <ids...>', 'these events', toEventIds)
+  .option('--from <n>', 'from this event on', toEventId)
+  .option('--to <n>', 'up to this event', toEventId)
+  .option('--dead', 'all that were given up')
+
+const operator = program.command('operator').description('who may call /api/admin: tokens and keys of scripts')
+deskCommand(operator, 'token <name>', 'make a token and print it', (open, [name = '']) =>
+  operators.addOperatorToken(open, name)
+)
+deskCommand(operator, 'key <name>', 'make a key that signs requests and print it', (open, [name = '']) =>
+  operators.addOperatorKey(open, name)
+)
+lookCommand(operator, 'list', 'list admins, tokens and keys', (open) => operators.listOperators(open))
+deskCommand(operator, 'revoke <id>', 'take a token or a key back', (open, [id = '']) =>
+  operators.revokeOperator(open, toEventId(id))
+)
+deskCommand(operator, 'setup-code', 'print a new code that makes one admin at /console', (open) =>
+  operators.newSetupCode(open)
+)
+lookCommand(program, 'audit', 'show what operators did', (open, _args, options: { last: number }) =>
+  listAudit(open, options)
+).option('--last <n>', 'so many entries', toCount, 50)
 
 deskCommand(
   program,
@@ -177,6 +251,25 @@ function toId(text: string): number {
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(id) || id < 10_001)
     throw new InvalidArgumentError('expected an id, a number from 10001')
   return id
+}
+
+interface Reason {
+  reason?: string
+}
+
+function toEventId(text: string): number {
+  const id = Number(text)
+  if (!/^\d{1,15}$/.test(text) || id < 1) throw new InvalidArgumentError('expected a number from 1')
+  return id
+}
+
+/** commander calls it for each, with what it gave for those before. */
+function toEventIds(text: string, before: readonly number[] = []): number[] {
+  return [...before, ...text.split(',').map((part) => toEventId(part.trim()))]
+}
+
+function toCount(text: string): number {
+  return Math.min(toEventId(text), 1000)
 }
 
 function toDays(text: string): number {

@@ -6,9 +6,12 @@ import type { Config } from '../config.ts'
 import { completeRestore } from '../restore.ts'
 import { createToken, digestToken, passwords, prepareDataDir } from '../secrets.ts'
 import { openSqliteStore } from '../store/index.ts'
+import type { Told } from './audit.ts'
+import { toTable } from './table.ts'
 
 /** What the commands about accounts work with: the same rules and the same database as the gateway, which may be running. */
 export interface Desk {
+  readonly config: Config
   readonly store: Store
   readonly accounts: Accounts
   readonly groups: Groups
@@ -23,6 +26,7 @@ export async function atDesk<T>(config: Config, work: (desk: Desk) => Promise<T>
   const store = await openSqliteStore({ path: join(dir, 'lactea.db'), isShort: true })
   try {
     return await work({
+      config,
       store,
       accounts: createAccounts({ store, now, passwords, digest: digestToken }),
       groups: createGroups(store, now)
@@ -35,11 +39,11 @@ export async function atDesk<T>(config: Config, work: (desk: Desk) => Promise<T>
 export async function addBot(
   { accounts }: Desk,
   { id, nickname }: { id?: number | undefined; nickname?: string | undefined }
-): Promise<string> {
+): Promise<Told> {
   const bot = await accounts.add({ id, kind: 'bot', nickname: nickname ?? 'Bot' })
   const token = createToken()
   await accounts.setToken(bot.id, token)
-  return `bot ${bot.id} (${bot.nickname})\naccess token, shown this once: ${token}`
+  return { subject: String(bot.id), said: `bot ${bot.id} (${bot.nickname})\naccess token, shown this once: ${token}` }
 }
 
 export async function listBots({ store }: Desk): Promise<string> {
@@ -71,10 +75,7 @@ export interface NewUser {
   readonly password?: string | undefined
 }
 
-export async function addUser(
-  { accounts }: Desk,
-  { username, id, nickname, phone, password }: NewUser
-): Promise<string> {
+export async function addUser({ accounts }: Desk, { username, id, nickname, phone, password }: NewUser): Promise<Told> {
   const secret = password ?? createToken().slice(0, 16)
   const user = await accounts.add({
     id,
@@ -84,7 +85,8 @@ export async function addUser(
     nickname: nickname ?? username,
     password: secret
   })
-  return `user ${user.id} (${username})${password === undefined ? `\npassword, shown this once: ${secret}` : ''}`
+  const said = `user ${user.id} (${username})${password === undefined ? `\npassword, shown this once: ${secret}` : ''}`
+  return { subject: String(user.id), said }
 }
 
 const DAY_S = 24 * 3600
@@ -130,7 +132,7 @@ export interface GroupRequest {
   readonly members: readonly number[]
 }
 
-export async function addGroup({ store }: Desk, { name, id, owner, admins, members }: GroupRequest): Promise<string> {
+export async function addGroup({ store }: Desk, { name, id, owner, admins, members }: GroupRequest): Promise<Told> {
   const group = await store.addGroup({
     id,
     name,
@@ -139,7 +141,7 @@ export async function addGroup({ store }: Desk, { name, id, owner, admins, membe
     memberIds: members,
     createdAt: now()
   })
-  return `group ${group.id} (${group.name}) with ${group.memberCount} members`
+  return { subject: String(group.id), said: `group ${group.id} (${group.name}) with ${group.memberCount} members` }
 }
 
 export async function joinGroup({ groups }: Desk, groupId: number, accountIds: readonly number[]): Promise<string> {
@@ -172,17 +174,4 @@ async function mustFind({ store }: Desk, who: string | number, kind: 'person' | 
 
 function stateOf(account: Account): string {
   return account.isDisabled ? 'off' : 'on'
-}
-
-function toTable(rows: readonly (readonly (string | number)[])[], empty: string): string {
-  if (rows.length === 0) return empty
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => String(row[column]).length))) ?? []
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => String(cell).padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd()
-    )
-    .join('\n')
 }
