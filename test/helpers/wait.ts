@@ -4,8 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 const PATIENCE_MS = 30_000
 
 /** Resolves when it holds; for what gives no sign of itself. Rejects when it takes too long. */
-export async function waitFor(holds: () => boolean | Promise<boolean>, what = String(holds)): Promise<void> {
-  for (const endsAt = performance.now() + PATIENCE_MS; performance.now() < endsAt;) {
+export async function waitFor(
+  holds: () => boolean | Promise<boolean>,
+  what = String(holds),
+  patienceMs = PATIENCE_MS
+): Promise<void> {
+  for (const endsAt = performance.now() + patienceMs; performance.now() < endsAt;) {
     if (await holds()) return
     await delay(5)
   }
