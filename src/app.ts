@@ -395,14 +395,14 @@ interface BotIdentity {
   readonly use: (config: Pick<Config, 'bots'>) => Promise<void>
 }
 
-/** Tells bots by their tokens; which bot needs none is asked again when the command line has changed the accounts. */
+/** Tells bots by their tokens; which bot needs none is asked again when the accounts have changed. */
 async function createBotIdentity(config: Config, gateway: Gateway): Promise<BotIdentity> {
-  const { store, onError } = gateway
+  const { store, onAccessChange, onError } = gateway
   const create = async (bots: Config['bots']): Promise<IdentifyBot> =>
     createBotAuth(store, bots, await findOpenBot({ bots, server: config.server }, gateway))
   let identify = await create(config.bots)
   let renewing = Promise.resolve()
-  store.onForeignChange(() => {
+  onAccessChange(() => {
     renewing = create(config.bots)
       .then((next) => void (identify = next))
       .catch(onError)

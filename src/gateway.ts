@@ -137,7 +137,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     newId: createId
   }
 
-  const accounts = createAccounts({ store, now, passwords, digest: digestToken })
+  const accessListeners = new Set<() => void>()
+  const onTokenChange = (): void => accessListeners.forEach((listener) => listener())
+  const accounts = createAccounts({ store, now, passwords, digest: digestToken, onTokenChange })
   const chats = createChats(store, now, {
     get personText() {
       return limits.message_text
@@ -367,7 +369,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     reportsSelf: (botId) => selfReporters.has(botId),
     onConfigChange,
     onAccessChange(listener) {
-      const undo = [store.onForeignChange(listener), onConfigChange(listener)]
+      accessListeners.add(listener)
+      const undo = [store.onForeignChange(listener), onConfigChange(listener), () => accessListeners.delete(listener)]
       return () => undo.forEach((step) => step())
     },
     onError,

@@ -66,11 +66,13 @@ export interface AccountsOptions {
   readonly passwords: PasswordHasher
   /** SHA-256 of a token's UTF-8 bytes. */
   readonly digest: (token: string) => Uint8Array
+  /** Called when a token was replaced here: what came in with the one before may not stay. */
+  readonly onTokenChange?: () => void
 }
 
 export const MIN_PASSWORD_LENGTH = 6
 
-export function createAccounts({ store, now, passwords, digest }: AccountsOptions): Accounts {
+export function createAccounts({ store, now, passwords, digest, onTokenChange }: AccountsOptions): Accounts {
   async function hashOf(password: string): Promise<string> {
     if (password.length < MIN_PASSWORD_LENGTH) {
       throw new ActionError('invalid', `a password has at least ${MIN_PASSWORD_LENGTH} characters`, {
@@ -129,7 +131,10 @@ export function createAccounts({ store, now, passwords, digest }: AccountsOption
       return store.setPassword(accountId, await hashOf(newPassword), keptSessionId)
     },
 
-    setToken: (id, token) => store.replaceToken(id, digest(token), now()),
+    async setToken(id, token) {
+      await store.replaceToken(id, digest(token), now())
+      onTokenChange?.()
+    },
     remove: (id) => store.disableAccount(id, now()),
 
     async befriend(a, b) {

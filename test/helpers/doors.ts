@@ -217,20 +217,26 @@ const MADE = [
   'digest'
 ] as const
 
+export interface DoorOptions extends StartOptions {
+  /** Settings beside those of the stage. */
+  readonly more?: { readonly im?: object; readonly maim?: object }
+}
+
 /** A gateway where every credential of the table exists, and room for everybody to try. */
-export async function openDoors(t: Test, options: StartOptions = {}): Promise<Stage> {
+export async function openDoors(t: Test, { more = {}, ...options }: DoorOptions = {}): Promise<Stage> {
   const many = 1_000_000
   const app = await startApp(t, {
     ...options,
     config: {
       bots: [...world.bots, { id: 10004, nickname: 'Off', access_token: 'token-off' }],
-      im: { jwt_secret: JWT_SECRET },
+      im: { jwt_secret: JWT_SECRET, ...more.im },
       maim: {
         keys: [
           { api_key: 'key-one', account: 10001 },
           { api_key: 'key-off', account: 10004 }
         ],
-        legacy_tokens: ['legacy-one']
+        legacy_tokens: ['legacy-one'],
+        ...more.maim
       },
       limits: {
         http_rate: many,
