@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net'
-import type { ClientOptions, WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import { startDialer } from '../sdk/src/dialer.ts'
 import { LEGACY_MAX_FRAME } from '../sdk/src/legacy-session.ts'
-import { encodeHeader } from '../sdk/src/text.ts'
-import { createClientTls, TlsError } from '../sdk/src/tls.ts'
 import { maskUrl, type BotConfig, type Limits, type MaimConfig } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { createConnection } from '../src/net/connection.ts'
 import { cursorName } from '../src/net/cursor.ts'
+import { callLink, readLinkTls } from '../src/net/dial.ts'
+import { explainFailure } from '../src/net/explain.ts'
 import type { Brain } from '../src/net/maim-brains.ts'
 import { createApiLink, createLegacyLink, type MaimLink } from '../src/net/maim-link.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
@@ -33,6 +33,7 @@ export async function startMaimClient(options: MaimClientOptions): Promise<Runni
   const log = gateway.log.child({ door: 'maim-link', mode: target.mode, bot: bot.id, url: maskUrl(url), platform })
   const uuid = `lactea_${createId()}`
   const lookup = await gateway.outgoing.lookupFor(url, (words) => log.warn(words))
+  const tls = readTls(target)
   const link = await createLink(options, log, uuid)
 
   function onOpen(socket: WebSocket, stream: Socket | undefined): (code: number) => void {
@@ -56,15 +57,19 @@ export async function startMaimClient(options: MaimClientOptions): Promise<Runni
     url,
     socketOptions: {
       maxPayload: target.mode === 'legacy' ? limits.maim_legacy_frame : limits.maim_frame,
-      headers: headersOf(target, uuid),
+      headers: callLink(target, uuid).headers,
       // `ws` hands it on to Node, whatever its type declarations say.
       ...({ lookup } as object),
-      ...tlsOf(target)
+      ...tls
     },
     onOpen,
     onState(change) {
       if (change.state === 'open') log.info('connected')
-      else log.warn({ why: explain(change.why, target), waitMs: change.waitMs }, 'not connected, will dial again')
+      else
+        log.warn(
+          { why: explainFailure(change.why, { kind: target.mode, url }), waitMs: change.waitMs },
+          'not connected, will dial again'
+        )
     }
   })
 
@@ -108,32 +113,11 @@ async function createLink(
   })
 }
 
-/** What the real clients show (contract 1.1, 2.1). */
-function headersOf({ mode, platform, token, api_key: apiKey }: MaimConfig, uuid: string): Record<string, string> {
-  if (mode === 'legacy') return { platform: encodeHeader(platform), ...(token && { authorization: token }) }
-  return { 'x-apikey': apiKey ?? '', 'x-platform': encodeHeader(platform), 'x-uuid': uuid }
-}
-
 /** Read at the start, so that what is wrong is told then. */
-function tlsOf({ tls, url }: MaimConfig): ClientOptions {
-  if (!tls) return {}
-  const { ca, cert, key, verify, check_host: checkHostname } = tls
+function readTls(target: MaimConfig): ReturnType<typeof readLinkTls> {
   try {
-    const files = { ca: ca ?? undefined, cert: cert ?? undefined, key: key ?? undefined }
-    // The type declarations of `ws` have another idea of `checkServerIdentity` than Node.
-    return createClientTls({ ...files, verify, checkHostname }) as object
+    return readLinkTls(target)
   } catch (err) {
-    if (err instanceof TlsError) throw new Error(`maim link to ${maskUrl(url)}: tls.${err.message}`, { cause: err })
-    throw err
+    throw new Error(`maim link to ${maskUrl(target.url)}: ${(err as Error).message}`, { cause: err })
   }
-}
-
-/** What the operator can do about it, where the failure says it. */
-function explain(why: string, { mode, url }: MaimConfig): string {
-  if (why.includes('401') || why.includes('1008'))
-    return `${why}: the other side does not know the ${mode === 'legacy' ? 'token' : 'api_key'}`
-  if (why.includes('403') && !new URL(url).pathname.endsWith('/ws'))
-    return `${why}: is the path right? maim_message servers listen at /ws`
-  if (why.includes('403') || why.includes('404')) return `${why}: no maim_message server answers at this path`
-  return why
 }

@@ -8,6 +8,8 @@ import { CLOSE } from '../src/net/close-codes.ts'
 import { createConfirmedPush } from '../src/net/confirmed-push.ts'
 import { createConnection } from '../src/net/connection.ts'
 import { cursorName } from '../src/net/cursor.ts'
+import { callReverse } from '../src/net/dial.ts'
+import { explainFailure } from '../src/net/explain.ts'
 import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
 import type { Running } from '../src/net/targets.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
@@ -84,18 +86,22 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
     }
   }
 
+  const { url, headers } = callReverse(target, bot.id)
   const dialer = startDialer({
-    url: withToken(target.url, target.access_token),
+    url,
     socketOptions: {
       maxPayload: limits.milky_frame,
-      headers: { 'x-self-id': String(bot.id) },
+      headers,
       // `ws` hands it on to Node, whatever its type declarations say.
       ...({ lookup } as object)
     },
     onOpen,
     onState(change) {
       if (change.state === 'open') log.info('connected')
-      else log.warn({ why: change.why, waitMs: change.waitMs }, 'not connected, will dial again')
+      else {
+        const why = explainFailure(change.why, { kind: 'reverse', url: target.url })
+        log.warn({ why, waitMs: change.waitMs }, 'not connected, will dial again')
+      }
     }
   })
 
@@ -106,12 +112,4 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
       await push.settled()
     }
   }
-}
-
-/** Adds the token to the query that the address has already (contract 1.4). */
-function withToken(url: string, token: string | null): string {
-  if (!token) return url
-  const result = new URL(url)
-  result.searchParams.set('access_token', token)
-  return result.href
 }

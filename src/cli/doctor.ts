@@ -224,7 +224,7 @@ function askReady(origin: string): Promise<number | undefined> {
     asked.on('timeout', () => asked.destroy())
     asked.on('error', (err: NodeJS.ErrnoException) => resolve(err.code === 'ECONNREFUSED' ? undefined : 0))
     asked.end()
-  }).then((status) => status as number | undefined)
+  })
 }
 
 function tryListen(host: string, port: number): Promise<string | undefined> {

@@ -1,3 +1,4 @@
+export { examineDatabase, type DatabaseFindings } from './examine.ts'
 export { describeAccess, lockDirectory } from './lock.ts'
 export { migrateDatabase } from './open.ts'
 export { databaseBytes } from './size.ts'
