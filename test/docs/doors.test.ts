@@ -6,13 +6,16 @@ import { blocksOf, namesWith, readPage, tableBelow } from './markdown.ts'
 
 const page = readPage('docs/im-suite.md')
 
-t.test('docs/im-suite.md lists the routes of the people', async (t) => {
+t.test('docs/im-suite.md lists the routes of the people, docs/operations.md those of the operator', async (t) => {
   const app = await startApp(t)
   const open = routesOf(app.lactea.app.printRoutes({ commonPrefix: false })).filter((route) =>
     /^\w+ \/(?:api\/\w|ws|im\/)/.test(route)
   )
   const listed = tableBelow(page, '## Routes').map(([route = '']) => route)
-  t.strictSame(listed.toSorted(), open.toSorted())
+  const ofOperator = tableBelow(readPage('docs/operations.md'), '## The operator').map(([route = '']) => route)
+  t.strictSame([...listed, ...ofOperator].toSorted(), open.toSorted())
+  t.equal(new Set([...listed, ...ofOperator]).size, open.length)
+  for (const route of ofOperator) t.match(route, / \/api\/admin\//)
 })
 
 t.test('docs/im-suite.md lists the frames that clients may send', async (t) => {

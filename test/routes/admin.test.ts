@@ -68,7 +68,7 @@ void t.test('POST /api/admin/setup', async (t) => {
       setUp({ ...order, setup_code: ` ${setupCode.toLowerCase()} ` }),
       setUp({ ...order, username: 'eve', setup_code: setupCode })
     ])
-    t.strictSame([first.status, second.status].toSorted(), [201, 403])
+    t.strictSame([first.status, second.status].toSorted((a, b) => a - b), [201, 403])
     const { body } = first.status === 201 ? first : second
     t.match(await ask(app, 'GET', '/api/admin/overview', { token: body.token }), { status: 200, body: { users: 1 } })
     const audit = await ask(app, 'GET', '/api/admin/audit', { token: body.token })
