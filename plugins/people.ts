@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { admit, identifyPerson } from '../src/admission.ts'
 import type { Dispatcher } from '../src/core/dispatcher.ts'
 import { ActionError, type Reason } from '../src/core/errors.ts'
+import { parseObject } from '../src/protocols/json.ts'
 import { toErrorAnswer, toErrorCode } from '../src/protocols/imsuite.ts'
 import { toRefusal } from '../src/protocols/imsuite-rest.ts'
 import { say, type Sentence } from '../src/protocols/words.ts'
@@ -81,11 +82,14 @@ export default fp(async (app: FastifyInstance, { sessions, isForBots = () => fal
   })
 
   // Clients that always say what they send also say it of nothing, such as for marking as read.
-  const parseJson = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
     if (body === '') return done(null, undefined)
-    return parseJson(request, String(body), done)
+    try {
+      done(null, parseObject(String(body)))
+    } catch (err) {
+      done(err as ActionError)
+    }
   })
 
   const limitBy =

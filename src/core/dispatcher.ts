@@ -29,41 +29,28 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     table.set(action.name, { action, validate: compileParams(action.params) })
   }
 
-  async function prepare(name: string, params: unknown, { accountId, deviceId }: Caller): Promise<Prepared> {
+  async function run(name: string, params: unknown, caller: Caller): Promise<Outcome> {
     const entry = table.get(name)
     if (!entry) throw new ActionError('unknown_action', `there is no action "${name.slice(0, 64)}"`)
-    const valid = entry.validate(params)
-    const caller = await context.store.findAccount(accountId)
-    if (!caller || caller.isDisabled) throw new ActionError('disabled', `account ${accountId} is switched off`)
-    return { action: entry.action, work: () => entry.action.run(createScope(context, caller, deviceId), valid) }
+    const { action, validate } = entry
+    const { accountId, deviceId, keyed } = caller
+    const valid = validate(params)
+    const account = await context.store.findAccount(accountId)
+    if (!account || account.isDisabled) throw new ActionError('disabled', `account ${accountId} is switched off`)
+    const work = (): Promise<object> => action.run(createScope(context, account, deviceId), valid)
+    return keyed ? runKeyed(action, work, accountId, keyed) : { ok: true, data: await work() }
   }
 
-  function dispatchOnce(name: string, params: unknown, caller: Caller): Promise<Outcome> {
-    return toOutcome(async () => (await prepare(name, params, caller)).work(), name, bugs)
-  }
-
-  async function dispatchKeyed(name: string, params: unknown, caller: Caller, keyed: KeyedAs): Promise<Outcome> {
-    const { toData = (data: object) => data } = keyed
-    let isReplay = false
-    const outcome = await toOutcome(
-      async () => {
-        const { action, work } = await prepare(name, params, caller)
-        const { resultOf = () => ({}) } = action
-        const answered = await context.effects.run(
-          {
-            ...keyed,
-            accountId: caller.accountId,
-            answerOf: (effect) => toData(resultOf(effect as never) as never)
-          },
-          async () => toData((await work()) as never)
-        )
-        ;({ isReplay } = answered)
-        return answered.answer
-      },
-      name,
-      bugs
-    )
-    return outcome.ok && isReplay ? { ...outcome, isReplay } : outcome
+  async function runKeyed(
+    { resultOf = () => ({}) }: Action,
+    work: () => Promise<object>,
+    accountId: number,
+    { toData = (data: object) => data, ...keyed }: KeyedAs
+  ): Promise<Outcome> {
+    const answerOf = (effect: unknown): object => toData(resultOf(effect as never) as never)
+    const order = { ...keyed, accountId, answerOf }
+    const { answer, isReplay } = await context.effects.run(order, async () => toData((await work()) as never))
+    return { ok: true, data: answer, ...(isReplay && { isReplay }) }
   }
 
   function inTime(name: string, outcome: Promise<Outcome>): Promise<Outcome> {
@@ -82,14 +69,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     dispatch: (name, params, caller) =>
       inTime(
         name,
-        caller.keyed ? dispatchKeyed(name, params, caller, caller.keyed) : dispatchOnce(name, params, caller)
+        settle(() => run(name, params, caller), name, bugs)
       )
   }
-}
-
-interface Prepared {
-  readonly action: Action
-  readonly work: () => Promise<object>
 }
 
 function stillRunning(name: string, timeMs: number): ActionError {
@@ -114,13 +96,15 @@ function createScope(
 }
 
 /** Catches once what rules throw; anything but an `ActionError` is our mistake and is reported under an id. */
-export async function toOutcome(
-  run: () => Promise<object>,
-  action: string,
-  { onBug, newId }: Pick<DispatcherOptions, 'onBug' | 'newId'>
-): Promise<Outcome> {
+export function toOutcome(run: () => Promise<object>, action: string, bugs: Bugs): Promise<Outcome> {
+  return settle(async () => ({ ok: true, data: await run() }), action, bugs)
+}
+
+type Bugs = Pick<DispatcherOptions, 'onBug' | 'newId'>
+
+async function settle(run: () => Promise<Outcome>, action: string, { onBug, newId }: Bugs): Promise<Outcome> {
   try {
-    return { ok: true, data: await run() }
+    return await run()
   } catch (err) {
     if (err instanceof ActionError) return { ok: false, error: err }
     const requestId = newId()

@@ -1,14 +1,16 @@
 import type { Outcome } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
 import type { Inbound } from './codec.ts'
-import { keepExact, parseObject } from './json.ts'
+import { keepExact, mustBeClear, readObject } from './json.ts'
 
 /** Reads `{action, params, echo}`, as bots write calls on a socket (contract 1.3). */
 export function decodeCall(text: string): Inbound {
   let echo: unknown
   try {
-    const frame = parseObject(text)
+    const frame = readObject(text)
+    // First of all: whoever is refused has to know which of its calls it was.
     echo = keepExact(text, 'echo', frame.echo)
+    mustBeClear(frame, text)
     if (typeof frame.action !== 'string')
       throw new ActionError('invalid', 'action: expected the name of an action', { field: 'action' })
     return { kind: 'call', action: frame.action, params: frame.params, echo }

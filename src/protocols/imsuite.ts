@@ -3,7 +3,7 @@ import type { AccountRef, ChatRef, Message } from '../core/event.ts'
 import type { LinkOf } from '../core/links.ts'
 import { toPlainText, type MediaFile } from '../core/segment.ts'
 import { explain } from './words.ts'
-import { parseObject } from './json.ts'
+import { mustBeClear, readObject } from './json.ts'
 
 // IM-Suite, base profile (contract 2.0): every frame is {type, payload, timestamp} with exactly the document's keys.
 
@@ -30,10 +30,16 @@ export interface ClientFrame {
  * Throws `ActionError('invalid')`; its `field` is absent when the text was not even a JSON object.
  */
 export function decodeFrame(text: string, { isLenient = true } = {}): ClientFrame {
-  const { type, payload, data, id: given, x } = parseObject(text)
+  const frame = readObject(text)
+  const { type, payload, data, id: given, x } = frame
   const id = typeof given === 'string' && given.length <= 64 ? given : undefined
   const refusal = (field: string, message: string): ActionError =>
     new ActionError('invalid', `${field}: ${message}`, { field, ...(id !== undefined && { requestId: id }) })
+  try {
+    mustBeClear(frame, text)
+  } catch (err) {
+    throw refusal('payload', (err as ActionError).message)
+  }
   if (typeof type !== 'string') throw refusal('type', 'expected a string')
   const body = payload ?? (isLenient ? data : undefined) ?? {}
   if (!isObject(body)) throw refusal('payload', 'expected an object')

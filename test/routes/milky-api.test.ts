@@ -202,6 +202,10 @@ t.test('bodies that are refused with 400', async (t) => {
     ['2^63', '{"user_id":9223372036854775808}'],
     ['the parameter in __proto__', '{"__proto__":{"user_id":10002}}'],
     ['the last of two equal keys is wrong', '{"user_id":10002,"user_id":"x"}'],
+    ['the last of two equal keys is right', '{"user_id":"x","user_id":10002}'],
+    ['two equal keys, one of them escaped', '{"user_id":10002,"x":{"a":1,"\\u0061":1}}'],
+    ['__proto__', '{"user_id":10002,"x":[{"__proto__":{"polluted":1}}]}'],
+    ['depth 10 000 where nobody looks', `{"user_id":10002,"x":${deep}}`],
     ['an optional parameter of the wrong type', '{"user_id":10002,"no_cache":"yes"}']
   ]
   for (const [label, body] of rows) {
@@ -212,15 +216,12 @@ t.test('bodies that are refused with 400', async (t) => {
 
 t.test('bodies that are taken', async (t) => {
   const app = await startApp(t)
-  const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`
+  const deep = `${'['.repeat(900)}${']'.repeat(900)}`
   const rows: [label: string, body: string][] = [
     ['unknown parameters', '{"user_id":10002,"x":1,"y":{"z":[]}}'],
-    [
-      '__proto__ and constructor',
-      '{"user_id":10002,"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'
-    ],
-    ['the last of two equal keys is right', '{"user_id":"x","user_id":10002}'],
-    ['depth 10 000 where nobody looks', `{"user_id":10002,"x":${deep}}`],
+    ['constructor', '{"user_id":10002,"constructor":{"prototype":{"polluted":1}}}'],
+    ['depth 900 where nobody looks', `{"user_id":10002,"x":${deep}}`],
+    ['what looks like two equal keys', '{"user_id":10002,"x":"\\"user_id\\":","y":{"user_id" : ":","x":["x","x"]}}'],
     ['1e400 where nobody looks', '{"user_id":10002,"x":1e400}'],
     ['a number with an exponent that is an integer', '{"user_id":1.0002e4}'],
     ['white space around', ' \r\n{"user_id" : 10002}\n'],
