@@ -47,7 +47,7 @@ import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
 import { createLiveConfig, type LiveConfig } from './live-config.ts'
-import type { Logger } from './log.ts'
+import { tellTrouble, type Logger } from './log.ts'
 import type { BrainOf } from './net/maim-brains.ts'
 import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
 import { createTargets, type TargetEntry } from './net/targets.ts'
@@ -341,11 +341,7 @@ function listTargets({ bots, limits }: Config, { gateway, brainOf, stats }: Targ
 async function openGateway({ live, config, dir, log, secret, place, clock }: Ground): Promise<Gateway> {
   const onError = (err: unknown): void => log.error({ err }, 'the database failed in the background')
   const blobs = await openBlobs(join(dir, 'files'))
-  const onTrouble = (reason: string | undefined): void => {
-    if (reason === undefined) log.info('the database can be written again')
-    else log.error({ reason }, 'the database cannot be written; whatever would change something is refused until it can')
-  }
-  const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError, onTrouble })
+  const store = await openSqliteStore({ path: join(dir, 'lactea.db'), onError, onTrouble: tellTrouble(log) })
   return createGateway({
     store,
     bus: createMemoryBus(),

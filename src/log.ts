@@ -34,6 +34,31 @@ export function createLogger(
   )
 }
 
+/** What comes back within it is no news. */
+const QUIET_MS = 60_000
+
+/**
+ * Gives what tells the operator that the database cannot be written, and that it can again (undefined). A disk that is
+ * nearly full takes one change and refuses the next: that is told once a minute.
+ */
+export function tellTrouble(log: Logger, ticks = () => performance.now()): (reason: string | undefined) => void {
+  let told = ''
+  let toldAt = -Infinity
+  let isTold = false
+  return (reason) => {
+    if (reason === undefined) {
+      if (isTold) log.info('the database can be written again')
+      isTold = false
+      return
+    }
+    if (reason === told && ticks() - toldAt < QUIET_MS) return
+    log.error({ reason }, 'the database cannot be written; whatever would change something is refused until it can')
+    told = reason
+    toldAt = ticks()
+    isTold = true
+  }
+}
+
 /** A request that cannot be parsed comes along with its error, byte by byte, in numbers that no pattern recognises. */
 function serializeError(err: Error): object {
   const { rawPacket: _, ...told } = stdSerializers.err(err) as object & { rawPacket?: unknown }

@@ -85,22 +85,6 @@ t.test('migrations', async (t) => {
     t.ok(steps >= 7, `there were ${steps} steps to be killed at`)
   })
 
-  t.test('killed at every step, lose no row', async (t) => {
-    const { path, open } = place(t)
-    const store = await open()
-    await addAccounts(store, 2)
-    const { id } = await addGroup(store, [10001, 10002])
-    for (const text of ['one', 'two']) await say(store, id, 10001, text)
-    await store.close()
-    for (let killAt = 1; ; killAt++) {
-      const [code] = await once(start(t, 'open', [path, String(killAt)]), 'exit')
-      if (code === 0) break
-    }
-    const again = await open()
-    t.strictSame((await again.readEvents(10002, 0, 10)).events.map(wordsOf), ['one', 'two'])
-    t.match(await again.findGroup(id), { memberCount: 2 })
-  })
-
   t.test('a database of a newer version is refused with one sentence that says what to do', async (t) => {
     const { path, open } = place(t)
     await (await open()).close()

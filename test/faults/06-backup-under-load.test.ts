@@ -1,0 +1,57 @@
+import { join } from 'node:path'
+import { makeDirectory } from '../helpers/directory.ts'
+import { runLactea, startService } from '../helpers/service.ts'
+import { waitFor } from '../helpers/wait.ts'
+import { readKept } from './lab/database.ts'
+import { fault } from './lab/fault.ts'
+import { createWorld, startLoad, writeWorld } from './lab/load.ts'
+import { percentile } from './lab/process.ts'
+
+fault({
+  number: 6,
+  title: 'a backup under load',
+  mark: '`backup` while 200 events/s: restore opens, `integrity_check` ok, holds every event accepted before the start; p99 during backup ≤ 2 × normal',
+  async run({ t, size, figure }) {
+    const dir = makeDirectory(t)
+    const world = createWorld({ bots: size(10, 100) })
+    writeWorld(dir, world)
+    const service = await startService(t, dir)
+    const load = await startLoad(t, { world, url: service.url, perSecond: size(100, 200) })
+    await waitFor(() => load.counts().accepted > size(100, 2000), 'messages before')
+    load.takeLatencies()
+    await waitFor(() => load.counts().accepted > size(200, 6000), 'messages to measure by')
+    const usual = percentile(load.takeLatencies(), 0.99)
+
+    // One after the other: a small database is copied in less time than it takes to measure anything.
+    const during: number[] = []
+    const wanted = new Set<string>()
+    const rounds = size(1, 5)
+    for (let round = 0; round < rounds; round++) {
+      for (const words of load.accepted()) wanted.add(words)
+      load.takeLatencies()
+      const made = await runLactea(['backup', `${round}.tar`], { cwd: dir })
+      t.match(made, { code: 0, stdout: /, checked\n/ })
+      during.push(...load.takeLatencies())
+    }
+    await load.stop()
+    t.equal(load.counts().failed, 0, 'nobody was refused')
+
+    const restored = join(dir, 'restored')
+    const put = await runLactea(['restore', `${rounds - 1}.tar`, '--data-dir', restored], { cwd: dir })
+    t.equal(put.code, 0, put.stderr)
+    const kept = readKept(join(restored, 'lactea.db'))
+    const again = await startService(t, dir, ['--data-dir', restored])
+    t.equal((await fetch(`${again.url}/ready`)).status, 200)
+    figure('integrity_check of what was restored is ok', Number(kept.integrity === 'ok'), { is: 1 })
+    figure('half rows', kept.halves, { is: 0 })
+    figure('accepted before the start and missing', [...wanted].filter((words) => !kept.words.has(words)).length, {
+      is: 0
+    })
+    figure('usual p99', usual, { atLeast: 0, unit: 'ms', isTimed: true })
+    figure('p99 during backups, of the usual', percentile(during, 0.99) / usual, {
+      atMost: 2,
+      unit: '×',
+      isTimed: true
+    })
+  }
+})
