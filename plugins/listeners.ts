@@ -75,6 +75,8 @@ const SERVER_OPTIONS = {
 const MAX_HEADERS = 200
 /** How often connections that wait for nothing are looked for while the gateway closes. */
 const SWEEP_MS = 100
+/** How long requests under way may take when the gateway ends; a container is killed after ten seconds. */
+const FINISH_MS = 7000
 
 /** All addresses feed one application. Throws with a sentence when there is something wrong with the files of TLS. */
 export function createListeners({ host, port, tls, listeners }: Config['server']): Listeners {
@@ -87,6 +89,7 @@ export function createListeners({ host, port, tls, listeners }: Config['server']
   /** Where a socket came in, for addresses at which not all doors are open. */
   const origins = new WeakMap<object, Spot>()
   let sweep: NodeJS.Timeout | undefined
+  let cut: NodeJS.Timeout | undefined
 
   function addServer(spot: Spot, handler: RequestListener): Server {
     const server = createServer(spot.tls, handler)
@@ -143,12 +146,16 @@ export function createListeners({ host, port, tls, listeners }: Config['server']
         sweep = setInterval(() => {
           for (const server of servers()) server.closeIdleConnections()
         }, SWEEP_MS)
+        cut = setTimeout(() => {
+          for (const server of servers()) server.closeAllConnections()
+        }, FINISH_MS)
         done()
       })
       app.addHook('onRequest', (request, reply, done) => {
-        if (request.raw.rawHeaders.length <= MAX_HEADERS * 2) return done()
-        const message = `a request has at most ${MAX_HEADERS} headers`
-        void reply.code(431).header('connection', 'close').send({ status: 'failed', retcode: -431, message })
+        const fault = findFault(request)
+        if (!fault) return done()
+        const { status, message } = fault
+        void reply.code(status).header('connection', 'close').send({ status: 'failed', retcode: -status, message })
       })
       if (choosy.length === 0) return
       app.addHook('onRequest', (request, reply, done) => {
@@ -196,6 +203,7 @@ export function createListeners({ host, port, tls, listeners }: Config['server']
     async close() {
       await Promise.all(servers().map((server) => new Promise((resolve) => server.close(resolve))))
       clearInterval(sweep)
+      clearTimeout(cut)
     }
   }
 }
@@ -234,6 +242,21 @@ function createServer(tls: TlsOptions | undefined, handler: RequestListener): Se
   // Node would leave out those above 2 000 in silence, and with them perhaps what a decision rests on; we refuse them all.
   server.maxHeadersCount = 0
   return server
+}
+
+/** What Node's parser lets through and nobody means well: other servers on the way may have read it otherwise than we. */
+function findFault({ ws, raw }: FastifyRequest): { readonly status: number; readonly message: string } | undefined {
+  const { method, url = '', httpVersion, rawHeaders } = raw
+  if (rawHeaders.length > MAX_HEADERS * 2)
+    return { status: 431, message: `a request has at most ${MAX_HEADERS} headers` }
+  if (httpVersion === '0.9' || (ws && httpVersion !== '1.1'))
+    return { status: 400, message: `HTTP/${httpVersion} is not spoken here` }
+  // We are no proxy (RFC 9112 §3.2.2), and the name that a request is addressed to is that of its Host header.
+  if (!url.startsWith('/') && !(method === 'OPTIONS' && url === '*'))
+    return { status: 400, message: 'the target of a request is a path' }
+  const hosts = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host')
+  if (hosts.length > 1) return { status: 400, message: 'a request has one Host header (RFC 9112 §3.2)' }
+  return undefined
 }
 
 function tellOf({ tls, doors }: Spot, host: string): string {
