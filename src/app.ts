@@ -40,14 +40,14 @@ import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { wsLost } from '../routes/ws-lost.ts'
 import { createMemoryBus } from './bus/memory.ts'
-import { isLoopback, maskUrl, toOrigin, type Config, type ConfigChange } from './config.ts'
+import { isLoopback, maskUrl, secretsOf, toOrigin, type Config, type ConfigChange } from './config.ts'
 import type { Clock } from './core/clock.ts'
 import { openBlobs } from './files/blobs.ts'
 import { welcome, type Welcome } from './first-start.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { createForeignIssuer, type ForeignIssuer } from './jwks.ts'
 import { createLiveConfig, type LiveConfig } from './live-config.ts'
-import { tellTrouble, type Logger } from './log.ts'
+import { tellTrouble, type RootLogger } from './log.ts'
 import type { BrainOf } from './net/maim-brains.ts'
 import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
 import { createTargets, type TargetEntry } from './net/targets.ts'
@@ -95,7 +95,8 @@ export interface BuildOptions {
  * The whole gateway: what every door needs, then the doors in the order they open.
  * Throws with a sentence for people when the configuration contradicts the database or another gateway is running.
  */
-export async function buildApp(given: Config, log: Logger, { clock }: BuildOptions = {}): Promise<Lactea> {
+export async function buildApp(given: Config, log: RootLogger, { clock }: BuildOptions = {}): Promise<Lactea> {
+  log.hide(secretsOf(given))
   const live = createLiveConfig(given)
   const config = live.current
   const dir = resolve(config.data.dir)
@@ -132,7 +133,7 @@ interface Ground {
   /** That of `live`. */
   readonly config: Config
   readonly dir: string
-  readonly log: Logger
+  readonly log: RootLogger
   /** Signs what people carry about. */
   readonly secret: string
   /** Where the gateway listens; known for certain only when it does. */
@@ -278,6 +279,7 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     // Whatever may say no comes first.
     await provision(next, gateway)
     await brains.load(next)
+    log.hide(secretsOf(next))
     await bots.use(next)
     const change = live.adopt(next)
     log.level = config.log.level

@@ -27,7 +27,7 @@ export {
   type ServerTls,
   WebhookConfig
 } from './config/schema.ts'
-export { maskSecrets, maskUrl } from './config/secrets.ts'
+export { maskSecrets, maskUrl, secretsOf } from './config/secrets.ts'
 
 /** File that is read from the working directory when none is named. */
 export const DEFAULT_FILE = 'lactea.yaml'

@@ -4,15 +4,27 @@ export type { Logger }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
-const SECRET_KEY =
-  '(?:access_token|refresh_token|token|ticket|sig|api_key|apikey|x-apikey|password|old_password|new_password|secret|jwt_secret|authorization)'
+/** Writes lines of which everything is taken out that is secret, or looks like it. */
+export interface RootLogger extends Logger {
+  /** From now on these texts are taken out too, wherever they stand; what was told before stays so. */
+  readonly hide: (secrets: readonly string[]) => void
+}
 
-/** In a URL or a form; in JSON, escaped or not; as a header value; in the user part of a URL. */
+const NAME =
+  '(?:[\\w-]{0,32}(?:token|secret|password|api_?key|apikey|authorization|cookie)s?|ticket|sig|setup_code|invite|invite_code|credential|webhook-signature)'
+
+/** In a URL or a form; in JSON, escaped or not; as Node prints objects; lists of them; as a header; in the user part of a URL. */
 const PATTERNS: readonly [RegExp, string][] = [
-  [new RegExp(`\\b(${SECRET_KEY})=[^&\\s"'\\\\]+`, 'gi'), '$1=***'],
-  [new RegExp(`(\\\\?"${SECRET_KEY}\\\\?"\\s*:\\s*\\\\?")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1***'],
-  [/\b(Bearer|Basic)\s+[\w.~+/=:-]+/gi, '$1 ***'],
-  [/(\w+:\/\/)[^/\s"'@\\]+@/g, '$1***@']
+  [new RegExp(`\\b(${NAME})=[^&\\s"'\\\\]+`, 'gi'), '$1=***'],
+  [new RegExp(`(\\\\*"${NAME}\\\\*"\\s*:\\s*\\\\*")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1***'],
+  [new RegExp(`(\\b${NAME}'?: ')(?:[^'\\\\]|\\\\.)+`, 'gi'), '$1***'],
+  [new RegExp(`(\\b${NAME}[\\\\"']*:\\s*\\[)[^\\]]*`, 'gi'), '$1'],
+  [/\b(Bearer|Basic)[\s,]+[\w.~+/=:-]+/gi, '$1 ***'],
+  [/(\w+:\/\/)[^/\s"'@\\]+@/g, '$1***@'],
+  // Ours by their form: tokens of people, keys that sign, and what `createToken` makes.
+  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '***'],
+  [/\bwhsec_[\w+/=-]+/g, 'whsec_***'],
+  [/(?<![\w-])[\w-]{43}(?![\w-])/g, '***']
 ]
 
 /** Takes everything that looks like a secret out of a line of the log. */
@@ -27,11 +39,28 @@ export function redact(line: string): string {
 export function createLogger(
   level: LogLevel,
   write: (line: string) => void = (line) => process.stderr.write(line)
-): Logger {
-  return pino(
+): RootLogger {
+  const hidden = new Set<string>()
+  let pattern: RegExp | undefined
+
+  const log = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } },
-    { write: (line: string) => write(redact(line)) }
+    { write: (line: string) => write(redact(pattern ? line.replace(pattern, '***') : line)) }
   )
+  return Object.assign(log, {
+    hide(secrets: readonly string[]) {
+      for (const secret of secrets) for (const form of formsOf(secret)) hidden.add(form)
+      // The longest first: of two that begin alike the other would leave its end.
+      const texts = [...hidden].toSorted((a, b) => b.length - a.length)
+      pattern = texts.length > 0 ? new RegExp(texts.map((text) => RegExp.escape(text)).join('|'), 'g') : undefined
+    }
+  })
+}
+
+/** As it is, in JSON, in JSON that stands in JSON, and in a URL. */
+function formsOf(secret: string): string[] {
+  const inJson = JSON.stringify(secret).slice(1, -1)
+  return [secret, inJson, JSON.stringify(inJson).slice(1, -1), encodeURIComponent(secret)]
 }
 
 /** What comes back within it is no news. */

@@ -20,6 +20,8 @@ const GC_FLAG = '--heap-growing-percent=100'
  */
 export async function start(config: Config, read: () => Config): Promise<void> {
   setFlagsFromString(GC_FLAG)
+  // What Node writes when it crashes holds no variables: some of them are secrets.
+  if (process.report) process.report.excludeEnv = true
   const log = createLogger(config.log.level)
   const lactea = await buildApp(config, log)
   const { app, welcome } = lactea

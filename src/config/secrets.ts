@@ -12,6 +12,43 @@ export function maskSecrets(config: Config): Config {
   return mask(config, configSchema) as Config
 }
 
+/** Shorter ones may be part of other words, and a log without these words would tell nothing. */
+const MIN_HIDDEN = 8
+
+/** Every secret that the configuration holds, those in its addresses among them, so that the log can take them out. */
+export function secretsOf(config: Config): string[] {
+  return [...new Set(collect(config, configSchema))].filter((secret) => secret.length >= MIN_HIDDEN)
+}
+
+function collect(value: unknown, schema: KeySchema): string[] {
+  const inner = unwrap(schema)
+  if (Array.isArray(value)) return value.flatMap((item: unknown, index) => collect(item, itemSchema(inner, index)))
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([key, item]) => collect(item, inner.properties?.[key] ?? {}))
+  if (typeof value !== 'string') return []
+  const secret = inner.secret ? [value, value.replace(/^whsec_/, '')] : []
+  return inner.url ? [...secret, ...secretsOfUrl(value)] : secret
+}
+
+function secretsOfUrl(text: string): string[] {
+  const url = URL.parse(text)
+  if (!url) return []
+  const parameters = url.search
+    .slice(1)
+    .split('&')
+    .filter((parameter) => maskParameter(parameter) !== parameter)
+  const raw = [url.username, url.password, ...parameters.map((parameter) => parameter.replace(/^[^=]*=/, ''))]
+  return raw.flatMap((part) => [part, decode(part)])
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
 function mask(value: unknown, schema: KeySchema): unknown {
   const inner = unwrap(schema)
   if (value === null || value === undefined) return value
