@@ -96,7 +96,7 @@ export function socketSuite(t: Test, attach: AttachBot): void {
       ['{"action":"get_login_info","params":[],"echo":1}', -400, 1],
       ['{"action":"get_login_info","params":"x","echo":1}', -400, 1],
       ['{"action":"get_login_info","params":7,"echo":1}', -400, 1],
-      ['{"action":"get_login_info","params":{"text":"\\ud800"},"echo":1}', -400],
+      ['{"action":"get_login_info","params":{"text":"\\ud800"},"echo":1}', -400, 1],
       ['{"action":"get_login_info","params":{"x":1,"__proto__":{"y":1}},"echo":1}', -400, 1],
       ['{"action":"no","action":"get_login_info","echo":1}', -400, 1],
       ['{"action":"get_login_info",}', -400],
