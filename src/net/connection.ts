@@ -35,9 +35,11 @@ const CLOSE_GRACE_MS = 2000
 const NOTHING = Buffer.alloc(0)
 
 /** Unsent bytes of all connections together: the less of it is left, the less each of them may have. */
-const MAX_ALL_QUEUED = 128 * 1024 * 1024
+const MAX_ALL_QUEUED = 64 * 1024 * 1024
 /** So much each may have in any case. */
 const MIN_QUEUED = 64 * 1024
+/** Bytes that wait for the end of the turn. */
+const MAX_CORKED = 64 * 1024
 let allQueued = 0
 
 /** An array: a set that is filled and emptied in each turn leaves a trail of tables that only a full garbage collection removes. */
@@ -154,6 +156,8 @@ export function createConnection(options: ConnectionOptions): Connection {
       if (!stream) return socket.send(frame.text, flushed)
       cork(stream)
       stream.write(frame.bytes)
+      // Much at once goes out at once: what only waits for the end of the turn is nobody's slowness.
+      if (stream.writableLength > MAX_CORKED) stream.uncork()
     }
   }
 }

@@ -166,17 +166,15 @@ function createSignalFrameOf(signal: Signal): FrameOf {
 }
 
 function createEventFrameOf(event: GatewayEvent): FrameOf {
-  const known = new Map<Codec, { views: Map<number, Frame | undefined>; last: Frame | undefined }>()
+  // The last one only, since the sinks of an account come one after the other: what thousands are told may differ.
+  const known = new Map<Codec, { viewerId: number; frame: Frame | undefined }>()
   return (codec, viewerId) => {
-    let entry = known.get(codec)
-    if (!entry) known.set(codec, (entry = { views: new Map(), last: undefined }))
-    const { views, last } = entry
-    if (views.has(viewerId)) return views.get(viewerId)
+    const last = known.get(codec)
+    if (last?.viewerId === viewerId) return last.frame
     const text = codec.encodeEvent(event, viewerId)
     // Where all see the same text they get the same bytes.
-    const frame = text === undefined ? undefined : text === last?.text ? last : createFrame(text)
-    views.set(viewerId, frame)
-    entry.last = frame
+    const frame = text === undefined ? undefined : text === last?.frame?.text ? last.frame : createFrame(text)
+    known.set(codec, { viewerId, frame })
     return frame
   }
 }
