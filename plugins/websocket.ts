@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { CLOSE } from '../src/net/close-codes.ts'
-import { toAnswer } from '../src/net/http-answer.ts'
+import { restartHint, toAnswer } from '../src/net/http-answer.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -66,7 +66,7 @@ export default fp(async (app: FastifyInstance) => {
         if (isGarbledHandshake(request)) return turnAway(socket, 400, 'Upgrade: websocket, once and alone')
         return servePlainly(server, request, socket, head)
       }
-      if (isClosing) return turnAway(socket, 503, 'the gateway shuts down')
+      if (isClosing) return turnAway(socket, 503, 'the gateway shuts down', restartHint())
       for (const listener of handleWebSocket) listener.call(app.server, request, socket, head)
     })
   })
@@ -90,11 +90,11 @@ export default fp(async (app: FastifyInstance) => {
   })
 })
 
-function turnAway(socket: Duplex, status: number, message: string): void {
+function turnAway(socket: Duplex, status: number, message: string, retryAfterS?: number): void {
   // Node has taken its own listener away, and an error without one ends the process.
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
-  socket.end(toAnswer(status, message))
+  socket.end(toAnswer(status, message, retryAfterS))
 }
 
 function isHandshake({ method, headers }: IncomingMessage): boolean {

@@ -2,7 +2,7 @@ import { resolve, join } from 'node:path'
 import underPressure from '@fastify/under-pressure'
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
 import { createBotAuth, type IdentifyBot } from '../plugins/auth.ts'
-import errors from '../plugins/errors.ts'
+import errors, { answerClientError } from '../plugins/errors.ts'
 import { createListeners, putBehind, type Address, type Listeners } from '../plugins/listeners.ts'
 import metricsPlugin from '../plugins/metrics.ts'
 import { startMilkyReverse } from '../plugins/milky-reverse.ts'
@@ -174,6 +174,9 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     bodyLimit: 1024 * 1024,
     routerOptions: { constraints },
     serverFactory: listeners.serverFactory,
+    // Those that come while it ends are told more (plugins/stops.ts).
+    return503OnClosing: false,
+    clientErrorHandler: answerClientError,
     // A path that cannot be decoded or is too long never reaches a door.
     frameworkErrors: (err, _request, reply: FastifyReply) => {
       const status = err.statusCode ?? 400
@@ -276,10 +279,10 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
   app.addHook('onReady', async () => void (await targets.apply(targetsNow())))
 
   async function reload(next: Config): Promise<Reloaded> {
+    log.hide(secretsOf(next))
     // Whatever may say no comes first.
     await provision(next, gateway)
     await brains.load(next)
-    log.hide(secretsOf(next))
     await bots.use(next)
     const change = live.adopt(next)
     log.level = config.log.level
@@ -316,14 +319,19 @@ interface TargetGround {
 
 /** Everything that the gateway dials or posts to by itself. */
 function listTargets({ bots, limits }: Config, { gateway, brainOf, stats }: TargetGround): TargetEntry[] {
+  const limitsOf = {
+    webhook: [limits.webhook_waiting, limits.webhook_attempts],
+    reverse: [],
+    maim: [limits.frame_rate]
+  }
   return bots.flatMap((bot) => {
     // Other limits are looked up when they are needed, or change only with a restart.
-    const keyOf = (kind: string, target: object): string =>
-      JSON.stringify([kind, bot.id, bot.report_self, target, kind === 'maim' && limits.frame_rate])
+    const keyOf = (kind: keyof typeof limitsOf, target: object): string =>
+      JSON.stringify([kind, bot.id, bot.report_self, target, limitsOf[kind]])
     return [
       ...bot.webhooks.map((target) => ({
         key: keyOf('webhook', target),
-        start: () => startMilkyWebhook({ gateway, bot, target, maxMembers: limits.group_members })
+        start: () => startMilkyWebhook({ gateway, bot, target, limits })
       })),
       ...bot.reverse_ws.map((target) => ({
         key: keyOf('reverse', target),

@@ -5,8 +5,8 @@ import { ConfigErrors, DOORS, isUnspecified, type Config } from '../config.ts'
 import { createLogger, type Logger } from '../log.ts'
 import type { Welcome } from '../first-start.ts'
 
-/** An open connection may finish what it does for so long (a `docker stop` waits 10 s before it kills). */
-const DRAIN_MS = 20_000
+/** Every part ends in its own time, all of them within ten seconds; who does not is ended after so long. */
+const HARD_STOP_MS = 30_000
 
 /**
  * The heap may double between two collections of all of it, where V8 would collect every few seconds: with thousands of
@@ -32,7 +32,7 @@ export async function start(config: Config, read: () => Config): Promise<void> {
     throw err
   }
   process.on('SIGHUP', () => void reload(lactea, read, log))
-  closeWithGrace({ delay: DRAIN_MS, logger: false, skip: ['SIGHUP'] }, async ({ signal, err }) => {
+  closeWithGrace({ delay: HARD_STOP_MS, logger: false, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) log.fatal({ err }, 'an error that nobody handled; shutting down')
     else log.info({ signal }, 'shutting down')
     await app.close()
