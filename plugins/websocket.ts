@@ -4,6 +4,7 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
+import { guardReading } from '../sdk/src/read-guard.ts'
 import { CLOSE } from '../src/net/close-codes.ts'
 import { restartHint, toAnswer } from '../src/net/http-answer.ts'
 
@@ -34,7 +35,7 @@ export default fp(async (app: FastifyInstance) => {
   app.decorate('farewells', farewells)
 
   // The type declarations of `ws` lag behind its options.
-  const bounds = { maxFragments: 1024, maxBufferedChunks: 16_384, closeTimeout: 5000 }
+  const bounds = { maxFragments: 1024, closeTimeout: 5000 }
   await app.register(websocket, {
     options: { perMessageDeflate: false, ...bounds },
     errorHandler: (err, socket, request) => {
@@ -56,6 +57,10 @@ export default fp(async (app: FastifyInstance) => {
   app.websocketServer.on('headers', (lines: string[], request: IncomingMessage) => {
     for (const [name, value] of Object.entries(answers.get(request)?.getHeaders() ?? {}))
       if (name.startsWith('lactea-')) lines.push(`${name}: ${String(value)}`)
+  })
+
+  app.websocketServer.on('connection', (socket, { socket: stream }) => {
+    guardReading({ socket, stream, maxFrame: app.websocketServer.options.maxPayload ?? 0, isMasked: true })
   })
 
   const handleWebSocket = app.server.listeners('upgrade') as OnUpgrade[]

@@ -39,8 +39,9 @@ declare module 'fastify' {
   }
 }
 
-/** How long a socket without a token may take to send one (contract 2.1, late auth). */
-const LATE_AUTH_MS = 10_000
+/** How long a socket without a token may take to send one, and to go when it has not: ten seconds (contract 2.1, late auth). */
+const LATE_AUTH_MS = 9000
+const LATE_CLOSE_MS = 400
 /** How long before its end a token of an extension client is asked to be renewed. */
 const EXPIRING_S = 60
 const EXT_PROTOCOL = 'imsuite.ext.v1'
@@ -142,7 +143,10 @@ export async function imSuiteSocket(
 
   /** Some clients show their token in the first frame (contract 2.1, late auth; off unless it is asked for). */
   function waitForToken(socket: WebSocket, line: Line): void {
-    const giveUp = clock.after(LATE_AUTH_MS, () => refuse(line, '令牌无效'))
+    const giveUp = clock.after(LATE_AUTH_MS, () => {
+      refuse(line, '令牌无效')
+      clock.after(LATE_CLOSE_MS, () => socket.terminate())
+    })
     socket.once('close', giveUp)
     const { first, release } = holdFrames(socket)
     first
