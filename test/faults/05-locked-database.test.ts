@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Test } from 'tap'
 import { Pool } from 'undici'
 import { makeDirectory } from '../helpers/directory.ts'
 import { startService } from '../helpers/service.ts'
@@ -24,6 +25,7 @@ fault({
     const isReady = async (): Promise<boolean> => (await fetch(`${service.url}/ready`)).status === 200
     t.ok(await isReady())
 
+    const crowd = await gather(t, service.url, world, size(100, 2500))
     const path = join(dir, 'data', 'lactea.db')
     const other = new DatabaseSync(path, { timeout: 10_000 })
     t.teardown(() => other.isOpen && other.close())
@@ -35,7 +37,7 @@ fault({
     const refusal = await fetch(`${service.url}/ready`)
     t.match([refusal.status, await refusal.json()], [503, { reason: /another program has locked it/ }])
 
-    const crowd = shout(service.url, world, size(100, 4000))
+    const shouting = crowd.shout()
     let [largest, dead] = [usual, 0]
     const until = lockedAt + size(6500, 30_000)
     while (performance.now() < until) {
@@ -43,7 +45,7 @@ fault({
       if ((await fetch(`${service.url}/live`)).status !== 200) dead++
       await delay(100)
     }
-    const shouted = await crowd
+    const shouted = await shouting
     other.exec('rollback')
     other.close()
     const freedAt = performance.now()
@@ -71,29 +73,37 @@ fault({
   }
 })
 
-/** So many long messages at once, each on a connection of its own. */
-async function shout(
-  url: string,
-  { tokens, groupOf }: World,
-  count: number
-): Promise<{ words: string; isAccepted: boolean }[]> {
-  const pool = new Pool(url, { connections: count, bodyTimeout: 120_000, headersTimeout: 120_000 })
-  try {
-    return await Promise.all(
-      Array.from({ length: count }, async (_, index) => {
-        const words = `shout ${index} ${'x'.repeat(8000)}`
-        const bot = index % tokens.length
-        const { body } = await pool.request({
-          method: 'POST',
-          path: '/send_group_message',
-          headers: { authorization: `Bearer ${tokens[bot]}`, 'content-type': 'application/json' },
-          body: JSON.stringify({ group_id: groupOf(bot), message: [{ type: 'text', data: { text: words } }] })
-        })
-        const { status } = (await body.json()) as { status: string }
-        return { words, isAccepted: status === 'ok' }
-      })
-    )
-  } finally {
-    await pool.close()
+interface Crowd {
+  /** All of them say something long at the same time. */
+  readonly shout: () => Promise<{ words: string; isAccepted: boolean }[]>
+}
+
+/** So many that are connected and have shouted before, so that what grows later is what waits. */
+async function gather(t: Test, url: string, { tokens, groupOf }: World, count: number): Promise<Crowd> {
+  const pool = new Pool(url, { connections: count, keepAliveTimeout: 60_000 })
+  t.teardown(() => pool.destroy())
+
+  let shouts = 0
+
+  async function call(index: number, api: string, params: object): Promise<boolean> {
+    const { body } = await pool.request({
+      method: 'POST',
+      path: `/${api}`,
+      headers: { authorization: `Bearer ${tokens[index % tokens.length]}`, 'content-type': 'application/json' },
+      body: JSON.stringify(params)
+    })
+    return ((await body.json()) as { status: string }).status === 'ok'
   }
+  const all = <T>(work: (index: number) => Promise<T>): Promise<T[]> =>
+    Promise.all(Array.from({ length: count }, (_, index) => work(index)))
+
+  const shout: Crowd['shout'] = () =>
+    all(async (index) => {
+      const words = `shout ${shouts++} ${'x'.repeat(8000)}`
+      const message = [{ type: 'text', data: { text: words } }]
+      const params = { group_id: groupOf(index % tokens.length), message }
+      return { words, isAccepted: await call(index, 'send_group_message', params) }
+    })
+  await shout()
+  return { shout }
 }
