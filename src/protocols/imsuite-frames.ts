@@ -20,6 +20,9 @@ const EXT_ACTIONS: ReadonlyMap<string, string> = new Map([
   ['presence.subscribe', 'subscribe_presence']
 ])
 
+/** Frames of clients that ask for an action, those of the extension profile among them. */
+export const CALL_FRAMES: readonly string[] = [...ACTIONS.keys(), ...EXT_ACTIONS.keys()]
+
 /** The call of an action that a frame is; undefined for frames that are none. */
 export function toCall(
   { type, payload, x }: ClientFrame,

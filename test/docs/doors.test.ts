@@ -1,6 +1,7 @@
 import t from 'tap'
 import { startApp, text, world } from '../helpers/app.ts'
 import { alice, bob, openDevice, request, startPeople, tokenOf } from '../helpers/people.ts'
+import { routesOf } from '../helpers/routes.ts'
 import { openSocket } from '../helpers/socket.ts'
 import { blocksOf, namesWith, readPage, tableBelow } from './markdown.ts'
 
@@ -8,9 +9,7 @@ const page = readPage('docs/im-suite.md')
 
 t.test('docs/im-suite.md lists the routes of the people, docs/operations.md those of the operator', async (t) => {
   const app = await startApp(t)
-  const open = routesOf(app.lactea.app.printRoutes({ commonPrefix: false })).filter((route) =>
-    /^\w+ \/(?:api\/\w|ws|im\/)/.test(route)
-  )
+  const open = routesOf(app).filter((route) => /^\w+ \/(?:api\/\w|ws$|im\/)/.test(route) && route !== 'POST /ws')
   const listed = tableBelow(page, '## Routes').map(([route = '']) => route)
   const ofOperator = tableBelow(readPage('docs/operations.md'), '## The operator').map(([route = '']) => route)
   t.strictSame([...listed, ...ofOperator].toSorted(), open.toSorted())
@@ -103,20 +102,6 @@ t.test('docs/errors.md says what POST /:api answers', async (t) => {
     t.strictSame([retcode, http].map(String), [listedRetcode, listedStatus], reason)
   }
 })
-
-/** `GET /api/chats` and so on, from the tree that Fastify prints: four characters of indentation are one step down. */
-function routesOf(tree: string): string[] {
-  const parents: string[] = []
-  return tree.split('\n').flatMap((line) => {
-    const [, indent = '', name = '', methods = ''] = /^([│├└─ ]*)(\S+) \((.*)\)$/.exec(line) ?? []
-    const depth = indent.length / 4
-    const path = depth > 1 ? parents[depth - 1] + name : `/${name.replace(/^\//, '')}`
-    parents[depth] = path
-    return methods
-      .split(', ')
-      .flatMap((method) => (['GET', 'POST', 'PUT', 'DELETE'].includes(method) ? [`${method} ${path}`] : []))
-  })
-}
 
 t.test('docs/im-suite.md has a session to paste, which goes as it says', async (t) => {
   const app = await startApp(t, { config: { provision: { ...world.provision, friends: [] } } })
