@@ -302,50 +302,77 @@ export async function openDoors(t: Test, { more = {}, ...options }: DoorOptions 
 /** The HTTP status, or the code of the close; `in` for who may stay. */
 export type Reception = number | 'in'
 
+/** Told of everything that was answered. */
+type Hear = (said: string) => void
+
 /** Knocks at a door with this in the hands. */
-export function knock(app: Running, { path, method, headers = {} }: DoorRow, shown: Shown): Promise<Reception> {
+export function knock(
+  app: Running,
+  { path, method, headers = {} }: DoorRow,
+  shown: Shown,
+  hear: Hear = () => {}
+): Promise<Reception> {
   const url = `${path}${shown.query === undefined ? '' : `?${shown.query}`}`
   const given = { ...headers, ...shown.headers }
-  const [protocols] = [shown.protocols ?? []]
-  return method === 'WebSocket'
-    ? knockAtSocket(`${app.ws}${url}`, given, protocols)
-    : knockByCall(`${app.url}${url}`, method, {
-        ...given,
-        ...(protocols.length > 0 && { 'sec-websocket-protocol': protocols.join(', ') })
-      })
+  const protocols = shown.protocols ?? []
+  if (method === 'WebSocket') return knockAtSocket(`${app.ws}${url}`, given, protocols, hear)
+  const asked = protocols.length > 0 && { 'sec-websocket-protocol': protocols.join(', ') }
+  return knockByCall(`${app.url}${url}`, method, { ...given, ...asked }, hear)
 }
 
-async function knockByCall(url: string, method: string, headers: Record<string, string>): Promise<Reception> {
+async function knockByCall(
+  url: string,
+  method: string,
+  headers: Record<string, string>,
+  hear: Hear
+): Promise<Reception> {
   const json = method === 'POST' ? { 'content-type': 'application/json' } : {}
   const call = request(url, { method, headers: { ...json, ...headers } })
   call.end(method === 'POST' ? '{}' : undefined)
   const [response] = (await once(call, 'response')) as [IncomingMessage]
   response.on('error', () => {})
+  const { statusCode: status = 0 } = response
   // A stream of events has no end.
-  if (response.headers['content-type']?.startsWith('text/event-stream')) response.destroy()
-  else if (response.statusCode === 200) return readAnswer(response)
-  else response.resume()
-  return response.statusCode === 200 ? 'in' : (response.statusCode ?? 0)
+  if (response.headers['content-type']?.startsWith('text/event-stream')) {
+    response.destroy()
+    return 'in'
+  }
+  const said = await readAnswer(response, hear)
+  // Milky 1.2 says in the answer that somebody is off; the status is 200 all the same.
+  return status === 200 && !said.includes('"status":"failed"') ? 'in' : status
 }
 
-/** Milky 1.2 says in the answer that somebody is off; the status is 200 all the same. */
-async function readAnswer(response: IncomingMessage): Promise<Reception> {
+async function readAnswer(response: IncomingMessage, hear: Hear): Promise<string> {
   let said = ''
   for await (const chunk of response) said += String(chunk)
-  return said.includes('"status":"failed"') ? 200 : 'in'
+  hear(JSON.stringify(response.rawHeaders))
+  hear(said)
+  return said
 }
 
 /** A refusal after the handshake closes before a ping can be answered, since frames come in order. */
-function knockAtSocket(url: string, headers: Record<string, string>, protocols: readonly string[]): Promise<Reception> {
+function knockAtSocket(
+  url: string,
+  headers: Record<string, string>,
+  protocols: readonly string[],
+  hear: Hear
+): Promise<Reception> {
   const socket = new WebSocket(url, [...protocols], { headers })
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const end = (reception: Reception): void => {
       socket.terminate()
       resolve(reception)
     }
     socket.on('error', () => {})
-    socket.once('unexpected-response', (_request, response: IncomingMessage) => end(response.statusCode ?? 0))
-    socket.once('close', (code) => end(code))
+    socket.once('upgrade', (response: IncomingMessage) => hear(JSON.stringify(response.rawHeaders)))
+    socket.on('message', (data) => hear(String(data)))
+    socket.once('unexpected-response', (_request, response: IncomingMessage) => {
+      readAnswer(response, hear).then(() => end(response.statusCode ?? 0), reject)
+    })
+    socket.once('close', (code, reason) => {
+      hear(String(reason))
+      end(code)
+    })
     socket.once('open', () => socket.ping())
     socket.once('pong', () => end('in'))
   })
