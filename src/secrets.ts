@@ -65,8 +65,8 @@ export async function prepareDataDir(dir: string): Promise<void> {
     throw new Error(`cannot make the data directory: ${err.message}; ${describeAccess(dir)}`, { cause: err })
   })
   await chmod(dir, 0o700).catch((err: NodeJS.ErrnoException) => {
-    // A mounted volume may belong to somebody else and still be writable.
-    if (err.code !== 'EPERM') throw err
+    // A mounted volume may belong to somebody else and still be writable; whether it is, the lock finds out.
+    if (err.code !== 'EPERM' && err.code !== 'EROFS') throw err
   })
 }
 

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { migrate, readVersion, SCHEMA_VERSION } from './migrations/index.ts'
 import { describeAccess } from './lock.ts'
-import { isBusy, isDamage, isUnwritable } from './result-codes.ts'
+import { isBusy, isDamage, isFull, isUnwritable } from './result-codes.ts'
 
 export interface Migrated {
   /** Schema versions; 0 is an empty file. */
@@ -76,7 +76,8 @@ function lookForDamage(db: DatabaseSync): void {
   const numberOf = (pragma: string): number => Number(Object.values(db.prepare(`pragma ${pragma}`).get() ?? {})[0])
   if (numberOf('page_count') * numberOf('page_size') > CHECKED_BYTES) return
   const said = String(Object.values(db.prepare('pragma quick_check(1)').get() ?? {})[0])
-  if (said !== 'ok') throw new DamageError(said)
+  // It may be a headline first.
+  if (said !== 'ok') throw new DamageError(said.split('\n').at(-1))
 }
 
 class DamageError extends Error {}
@@ -120,6 +121,7 @@ function explain(err: unknown, path: string): unknown {
     )
   if (isBusy(err))
     return new Error(`another program has locked the database ${path}: end it, and try again`, { cause: err })
+  if (isFull(err)) return new Error(`the disk is full: make room beside ${path}, and start again`, { cause: err })
   if (isUnwritable(err))
     return new Error(`cannot write to the database ${path}: ${describeAccess(path)}`, { cause: err })
   return err

@@ -75,7 +75,7 @@ export function checkDatabase(path: string): DatabaseSummary {
       )
     const [fault] = db.prepare('pragma integrity_check(1)').all()
     const words = String(Object.values(fault ?? {})[0])
-    if (words !== 'ok') throw new Error(`its database is damaged: ${words}`)
+    if (words !== 'ok') throw new Error(`its database is damaged: ${words.split('\n').at(-1)}`)
     return {
       schema,
       lastEventId: numberOf(db, 'select coalesce(max(id), 0) from events'),
