@@ -7,7 +7,7 @@ import type { AllowanceName } from './core/action.ts'
 import type { EventBus, Undo } from './core/bus.ts'
 import { createCalls, type Calls } from './core/calls.ts'
 import { createChats, type Chats } from './core/chats.ts'
-import type { Clock } from './core/clock.ts'
+import { createSteadyClock, type Clock } from './core/clock.ts'
 import { createContacts, type Contacts } from './core/contacts.ts'
 import { createDevices, type Devices } from './core/devices.ts'
 import { createDirectory, type Directory } from './core/directory.ts'
@@ -24,7 +24,7 @@ import { createGroups, type Groups } from './core/groups.ts'
 import { createHistory, type History } from './core/history.ts'
 import { createMembers, type Members } from './core/members.ts'
 import { createLinks, type Links } from './core/links.ts'
-import { createNotices } from './core/notices.ts'
+import { createNotices, type Notices } from './core/notices.ts'
 import { createPins } from './core/pins.ts'
 import { createPresence, type Presence } from './core/presence.ts'
 import { createReactions, type Reactions } from './core/reactions.ts'
@@ -79,6 +79,7 @@ export interface Gateway {
   /** The same in the words of the Milky draft. */
   readonly draft: Dispatcher
   readonly hub: Hub
+  readonly notices: Notices
   /** Who is connected. */
   readonly devices: Devices
   /** Who others see as online. */
@@ -87,6 +88,8 @@ export interface Gateway {
   /** Tells what is not stored. */
   readonly tell: (signal: Signal) => void
   readonly clock: Clock
+  /** For how long something may take: setting the machine's clock does not disturb it. */
+  readonly steady: Clock
   readonly heartbeat: Heartbeat
   readonly log: Logger
   /** Unix seconds. */
@@ -153,7 +156,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       return im.edit_window
     }
   })
-  const files = createFiles({ store, blobs, now, maxBytes: limits.file_size })
+  const files = createFiles({ store, blobs, now, maxBytes: limits.file_size, onError })
   const intake = createIntake({
     files,
     web: createFetcher({
@@ -358,11 +361,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     milky: createMilkyDispatcher(dispatcher),
     draft: createDraftDispatcher(dispatcher, bugs),
     hub,
+    notices,
     devices,
     presence,
     calls,
     tell,
     clock,
+    steady: createSteadyClock(clock),
     heartbeat,
     log,
     now,

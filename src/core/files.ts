@@ -52,7 +52,7 @@ export interface Files {
   readonly get: (accountId: number, fileId: number) => Promise<StoredFile>
   /** By its owner, while neither a message, a group nor their profile shows it. */
   readonly remove: (ownerId: number, fileId: number) => Promise<void>
-  /** Removes the bytes of which no file is left. */
+  /** Removes the bytes of which no file is left. Never rejects: what was done before it is done, and the next time takes the rest. */
   readonly tidy: () => Promise<void>
 }
 
@@ -62,12 +62,14 @@ export interface FilesOptions {
   /** Unix seconds. */
   readonly now: () => number
   readonly maxBytes: number
+  /** Told of what could not be tidied. */
+  readonly onError: (err: unknown) => void
 }
 
 /** Contents removed between two looks at the list. */
 const BATCH = 100
 
-export function createFiles({ store, blobs, now, maxBytes }: FilesOptions): Files {
+export function createFiles({ store, blobs, now, maxBytes, onError }: FilesOptions): Files {
   async function find(accountId: number, fileId: number): Promise<StoredFile> {
     const file = await store.findFile(fileId)
     // One answer for what is not there and what is not theirs (IM-Suite 2.6).
@@ -100,15 +102,15 @@ export function createFiles({ store, blobs, now, maxBytes }: FilesOptions): File
   /** Who asks while somebody sweeps waits for one more sweep, together with all others who ask meanwhile. */
   function tidy(): Promise<void> {
     if (!running) {
-      running = sweep().finally(() => (running = undefined))
+      running = sweep()
+        .catch(onError)
+        .finally(() => (running = undefined))
       return running
     }
-    following ??= running
-      .catch(() => {})
-      .then(() => {
-        following = undefined
-        return tidy()
-      })
+    following ??= running.then(() => {
+      following = undefined
+      return tidy()
+    })
     return following
   }
 

@@ -164,7 +164,7 @@ export async function openWorld(t: Test): Promise<World> {
     clock
   )
   const blobs = await openBlobs(makeDirectory(t))
-  const files = createFiles({ store, blobs, now, maxBytes: MAX_FILE })
+  const files = createFiles({ store, blobs, now, maxBytes: MAX_FILE, onError })
   const tidy = (): void => void (tidied = tidied.then(files.tidy).catch(onError))
   const groupFiles = createGroupFiles({ store, groups, now, tidy })
   const context = {

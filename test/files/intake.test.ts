@@ -60,7 +60,13 @@ async function openStage(t: Test, options: StageOptions = {}): Promise<Stage> {
   for (const id of [BOT, OTHER]) await store.addAccount({ id, kind: 'bot', nickname: 'Bot', createdAt: 1 })
   const clock = createTestClock()
   const blobs = join(dataDir, 'files')
-  const files = createFiles({ store, blobs: await openBlobs(blobs), now: clock.now, maxBytes: MAX_BYTES })
+  const files = createFiles({
+    store,
+    blobs: await openBlobs(blobs),
+    now: clock.now,
+    maxBytes: MAX_BYTES,
+    onError: (err) => t.error(err)
+  })
   const guard = createGuard({ allowedNetworks, ...(resolve && { resolve }) })
   const intake = createIntake({
     files,
