@@ -50,6 +50,7 @@ import { createLiveConfig, type LiveConfig } from './live-config.ts'
 import { tellTrouble, type RootLogger } from './log.ts'
 import type { BrainOf } from './net/maim-brains.ts'
 import { createMaimStats, type MaimStats } from './net/maim-stats.ts'
+import { createStandstillCheck, LOOK_EVERY_MS } from './net/standstill.ts'
 import { createTargets, type TargetEntry } from './net/targets.ts'
 import { createOperators } from './operators.ts'
 import { provision } from './provision.ts'
@@ -155,7 +156,8 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     secret,
     acceptsUntyped: config.im.accept_untyped_tokens,
     foreignIssuer: await findForeignIssuer(config, gateway),
-    now: gateway.now
+    now: gateway.now,
+    steadyNow: gateway.steady.now
   })
   const operators = createOperators({
     store,
@@ -227,6 +229,8 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
   await app.register(async (doors) => {
     await doors.register(underPressure, {
       maxEventLoopDelay: 2000,
+      healthCheck: createStandstillCheck(),
+      healthCheckInterval: LOOK_EVERY_MS,
       retryAfter: 5,
       message: 'the gateway is overloaded; try again in a few seconds'
     })
@@ -386,13 +390,22 @@ function createLazyBrains(gateway: Gateway): {
 }
 
 async function findForeignIssuer({ im }: Config, gateway: Gateway): Promise<ForeignIssuer | undefined> {
-  const { now, log, outgoing } = gateway
+  const { now, steady, log, outgoing } = gateway
   const { jwks_url: url, jwks_issuer: issuer, jwks_audience: audience } = im
   if (url === null) return undefined
   const onUnreachable = (err: unknown): void =>
     log.warn({ err, url: maskUrl(url) }, 'the keys of the foreign issuer cannot be fetched; its tokens are refused')
   const lookup = await outgoing.lookupFor(url, (words) => log.warn({ key: 'im.jwks_url' }, words))
-  return createForeignIssuer({ url, issuer, audience, now, leewayS: LEEWAY_S, lookup, onUnreachable })
+  return createForeignIssuer({
+    url,
+    issuer,
+    audience,
+    now,
+    steadyNow: steady.now,
+    leewayS: LEEWAY_S,
+    lookup,
+    onUnreachable
+  })
 }
 
 interface BotIdentity {

@@ -5,6 +5,7 @@ import { loadConfig, type Config } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
 import { startApp, type Running } from '../helpers/app.ts'
 import { makeDirectory } from '../helpers/directory.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const log = createLogger('silent')
 
@@ -95,19 +96,16 @@ void t.test('GET /health and /ready', async (t) => {
 
 void t.test('an event loop that stands still', async (t) => {
   const app = await startApp(t)
-  const until = async (status: number): Promise<Response> => {
-    for (;;) {
-      const response = await fetch(`${app.url}/get_login_info`, { method: 'POST' })
-      if (response.status === status) return response
-      await response.text()
-    }
+  const ask = (): Promise<Response> => fetch(`${app.url}/get_login_info`, { method: 'POST' })
+  let response = await ask()
+  // What happens while everything is being loaded does not count.
+  for (let round = 0; response.status !== 503 && round < 5; round++) {
+    const end = performance.now() + 2000
+    while (performance.now() < end);
+    response = await ask()
   }
-  const end = performance.now() + 6000
-  while (performance.now() < end);
-  const response = await until(503)
   t.match(response.headers.get('retry-after'), /^\d+$/)
   t.match(await response.json(), { status: 'failed', retcode: -503, message: /overloaded/ })
   t.equal((await fetch(`${app.url}/health`)).status, 200, 'whoever watches the process is not told to kill it')
-  await until(401)
-  t.pass('and takes work again')
+  await waitFor(async () => (await ask()).status === 401, 'work to be taken again')
 })
