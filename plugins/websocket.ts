@@ -4,7 +4,7 @@ import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
-import { guardReading } from '../sdk/src/read-guard.ts'
+import { guardReading, MAX_FRAGMENTS } from '../sdk/src/read-guard.ts'
 import { CLOSE } from '../src/net/close-codes.ts'
 import { restartHint, toAnswer } from '../src/net/http-answer.ts'
 
@@ -35,10 +35,12 @@ export default fp(async (app: FastifyInstance) => {
   app.decorate('farewells', farewells)
 
   // The type declarations of `ws` lag behind its options.
-  const bounds = { maxFragments: 1024, closeTimeout: 5000 }
+  const bounds = { maxFragments: MAX_FRAGMENTS, closeTimeout: 5000 }
   await app.register(websocket, {
     options: { perMessageDeflate: false, ...bounds },
     errorHandler: (err, socket, request) => {
+      // Everybody could fill the log; `ws` has closed the socket already, with the code that tells the peer.
+      if (isOfPeer(err)) return request.log.debug({ err }, 'a peer broke the protocol or the connection')
       request.log.error({ err }, 'a WebSocket handler failed')
       socket.close(CLOSE.bug.code, CLOSE.bug.reason)
     },
@@ -60,7 +62,7 @@ export default fp(async (app: FastifyInstance) => {
   })
 
   app.websocketServer.on('connection', (socket, { socket: stream }) => {
-    guardReading({ socket, stream, maxFrame: app.websocketServer.options.maxPayload ?? 0, isMasked: true })
+    guardReading({ socket, stream, isMasked: true })
   })
 
   const handleWebSocket = app.server.listeners('upgrade') as OnUpgrade[]
@@ -100,6 +102,11 @@ function turnAway(socket: Duplex, status: number, message: string, retryAfterS?:
   socket.on('error', () => socket.destroy())
   socket.once('finish', () => socket.destroy())
   socket.end(toAnswer(status, message, retryAfterS))
+}
+
+/** An error of the socket and none of ours: `ws` and the operating system name theirs. */
+function isOfPeer(err: NodeJS.ErrnoException): boolean {
+  return /^(?:WS_ERR_|E[A-Z]+$)/.test(err.code ?? '')
 }
 
 function isHandshake({ method, headers }: IncomingMessage): boolean {

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type ClientOptions } from 'ws'
 import { backoff } from './backoff.ts'
-import { guardReading } from './read-guard.ts'
+import { guardReading, MAX_FRAGMENTS } from './read-guard.ts'
 
 /** As it goes over the wire (RFC 6455 §7.4). */
 export interface CloseReason {
@@ -14,8 +14,7 @@ export interface CloseReason {
  * What a server that we dialled may do to us: fragments of one message, and how long it may take to answer the close of a
  * connection on which it broke the protocol.
  */
-const BOUNDS = { maxFragments: 1024, closeTimeout: 5000 }
-const MAX_PAYLOAD = 100 * 1024 * 1024
+const BOUNDS = { maxFragments: MAX_FRAGMENTS, closeTimeout: 5000 }
 const HANDSHAKE_MS = 10_000
 /** When nothing came for so long, the operating system asks whether the other machine is still there. */
 const KEEP_ALIVE_MS = 30_000
@@ -76,8 +75,8 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
   /** Resolves when the connection is over, or never came about. */
   function connectOnce(): Promise<{ why: string; livedMs: number }> {
     return new Promise((resolve) => {
-      const { handshakeTimeout: handshakeMs = HANDSHAKE_MS, maxPayload = MAX_PAYLOAD } = socketOptions
-      const dialled = new WebSocket(url, { perMessageDeflate: false, ...BOUNDS, ...socketOptions, maxPayload })
+      const { handshakeTimeout: handshakeMs = HANDSHAKE_MS } = socketOptions
+      const dialled = new WebSocket(url, { perMessageDeflate: false, ...BOUNDS, ...socketOptions })
       let openedAt: number | undefined
       let failure: string | undefined
       let onClosed: (code: number) => void = () => {}
@@ -97,7 +96,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
       dialled.once('open', () => {
         clearTimeout(deadline)
         openedAt = performance.now()
-        if (stream) guardReading({ socket: dialled, stream, maxFrame: maxPayload, isMasked: false })
+        if (stream) guardReading({ socket: dialled, stream, isMasked: false })
         onClosed = onOpen(dialled, stream)
         onState({ state: 'open' })
         if (abort.signal.aborted) dialled.close(SHUTDOWN.code, SHUTDOWN.reason)

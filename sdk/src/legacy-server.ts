@@ -10,6 +10,7 @@ import { LegacyHandlers, type CustomMessageHandler, type LegacyHooks, type Messa
 import { DEFAULT_PLATFORM, encodeLegacy, LEGACY_CLOSE, LEGACY_MAX_FRAME, readLegacy } from './legacy-session.ts'
 import type { MessageBase } from './message.ts'
 import { startPings } from './pings.ts'
+import { guardReading, MAX_FRAGMENTS } from './read-guard.ts'
 import { createServerTls, type ServerTls } from './tls.ts'
 import { decodeHeader } from './text.ts'
 
@@ -104,6 +105,7 @@ export class MessageServer {
     this.#sockets = new WebSocketServer({
       noServer: true,
       maxPayload: options.maxFrame ?? LEGACY_MAX_FRAME,
+      maxFragments: MAX_FRAGMENTS,
       perMessageDeflate: options.compress ?? false
     })
   }
@@ -235,6 +237,7 @@ export class MessageServer {
   #enter(socket: WebSocket, { headers, socket: stream }: IncomingMessage): void {
     // Without a listener an error on any socket ends the process; the close that follows tells enough.
     socket.on('error', () => {})
+    guardReading({ socket, stream, isMasked: true })
     if (!this.verifyToken(decodeHeader(headers.authorization))) {
       this.#counts.refusedConnections++
       void closeSocket(socket, LEGACY_CLOSE.unauthenticated)

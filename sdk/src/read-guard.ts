@@ -6,8 +6,6 @@ export interface ReadGuardOptions {
   readonly socket: WebSocket
   /** What lies below the socket. Reading has begun already: what `ws` has made of a piece is known when we see it. */
   readonly stream: Socket
-  /** Largest message in bytes. */
-  readonly maxFrame: number
   /** Whether the frames that come are masked: those of clients are. */
   readonly isMasked: boolean
 }
@@ -17,7 +15,9 @@ const CRUMBS: CloseReason = { code: 1008, reason: 'a message comes in too many p
 const MIN_PIECE = 64
 const FREE_PIECES = 512
 /** What control frames may take that come between the fragments of one message. */
-const FREE_BYTES = 1024 * 1024
+const FREE_BYTES = 128 * 1024
+/** For `ws`: fragments of one message. */
+export const MAX_FRAGMENTS = 1024
 /** How long the other side may take to answer our close. */
 const CLOSE_MS = 1000
 
@@ -26,7 +26,7 @@ const CLOSE_MS = 1000
  * crumbs costs far more than its bytes, and each fragment keeps all of the piece in which it came, with the pings around
  * it. Whoever does that is closed upon with 1008.
  */
-export function guardReading({ socket, stream, maxFrame, isMasked }: ReadGuardOptions): void {
+export function guardReading({ socket, stream, isMasked }: ReadGuardOptions): void {
   const head = isMasked ? 6 : 2
   /** Since the last whole frame. */
   let pieces = 0
@@ -55,7 +55,7 @@ export function guardReading({ socket, stream, maxFrame, isMasked }: ReadGuardOp
     pieceBytes = isWholeFrame ? 0 : pieceBytes + length
     isWholeFrame = isWholeMessage = false
     if (pieces > FREE_PIECES && pieceBytes < pieces * MIN_PIECE) return end()
-    if (bytes > maxFrame + FREE_BYTES) end()
+    if (controlBytes > FREE_BYTES) end()
   }
 
   function end(): void {

@@ -20,6 +20,7 @@ import { readHandshake } from './handshake.ts'
 import { createLog, type Logger } from './log.ts'
 import { APIMessageBase } from './message.ts'
 import { Outbox, type Line } from './outbox.ts'
+import { guardReading, MAX_FRAGMENTS } from './read-guard.ts'
 import { Roads, type Road, type Seat } from './roads.ts'
 import { createCounters, toCommonStats, toNetworkStats, type ServerStats } from './stats.ts'
 import { toServerTls } from './tls-config.ts'
@@ -113,7 +114,12 @@ export class WebSocketServer {
         : createServer((request, response) => answerPlain(request, response, path)))
     this.#http = http
     this.#isOurs = !given
-    this.#sockets = new SocketServer({ noServer: true, maxPayload: maxMessageSize, perMessageDeflate: compress })
+    this.#sockets = new SocketServer({
+      noServer: true,
+      maxPayload: maxMessageSize,
+      maxFragments: MAX_FRAGMENTS,
+      perMessageDeflate: compress
+    })
     http.on('upgrade', this.#onUpgrade)
     if (!given) await this.#listen(http, port, host)
     this.#startStats()
@@ -423,6 +429,7 @@ export class WebSocketServer {
   }
 
   #enter(socket: WebSocket, stream: Socket, user: string, metadata: ConnectionMetadata): void {
+    guardReading({ socket, stream, isMasked: true })
     const old = this.#roads.seats.get(metadata.uuid)
     if (old) {
       this.#leave(old)
