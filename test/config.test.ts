@@ -113,6 +113,8 @@ void t.test('defaults', async (t) => {
       maim_keep_bytes: 67_108_864,
       log_age: 604_800_000,
       log_count: 1_000_000,
+      webhook_waiting: 10_000,
+      webhook_attempts: 1000,
       connection_buffer: 4_194_304,
       http_rate: 60_000,
       upgrade_rate: 600,
@@ -179,8 +181,10 @@ void t.test('defaults', async (t) => {
         url: 'http://127.0.0.1:8081/hook',
         access_token: null,
         secret: null,
+        previous_secret: null,
         format: 'draft',
         events: null,
+        chats: null,
         parallel: 8,
         timeout: 10_000
       }
@@ -1401,8 +1405,10 @@ void t.test('maskSecrets', async (t) => {
             url: 'http://CANARY8:CANARY9@127.0.0.1:8081/hook?access_token=CANARY10&room=5',
             access_token: 'CANARY11',
             secret: 'whsec_CANARY12',
+            previous_secret: 'whsec_CANARY26',
             format: 'draft',
             events: ['message_receive'],
+            chats: null,
             parallel: 8,
             timeout: 10_000
           }

@@ -50,6 +50,8 @@ export const EFFECTS = {
   'limits.log_age': 'at once',
   'limits.log_count': 'at once',
   'limits.maim_repeat': 'restart',
+  'limits.webhook_waiting': 'at once',
+  'limits.webhook_attempts': 'at once',
   'limits.connection_buffer': 'at once',
   'limits.http_rate': 'at once',
   'limits.upgrade_rate': 'at once',

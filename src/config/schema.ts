@@ -233,11 +233,21 @@ export const WebhookConfig = section(
     url: text('Address that events are posted to.', { is: 'http-url', url: true }),
     access_token: secret('Sent along as `Authorization: Bearer …`.', 'token'),
     secret: secret('Key that signs every delivery (Standard Webhooks), `whsec_` and base64.', 'webhook-secret'),
+    previous_secret: secret(
+      'The key before it: while it stands here every delivery is signed with both.',
+      'webhook-secret'
+    ),
     format,
     events: optional(
       Type.Array(text('Name of an event.', { is: 'event' }), {
         minItems: 1,
         description: 'Names of the events to send, as its format calls them; all when left out.'
+      })
+    ),
+    chats: optional(
+      Type.Array(integer(1, Number.MAX_SAFE_INTEGER, 'A group, or the account of a friend.'), {
+        minItems: 1,
+        description: 'Chats whose events are sent: numbers of groups, and of friends for private chats; all when left out.'
       })
     ),
     parallel: integer(1, 64, 'Chats that it is told about at the same time; with 1 all events come in one order.', {
@@ -397,6 +407,8 @@ export const Limits = section(
       unit: 'ms'
     }),
     log_count: count(1_000_000, 'Events that are kept for those who come back; the oldest go first.'),
+    webhook_waiting: count(10_000, 'Events that wait in the database for one webhook; then it stops reading the log.'),
+    webhook_attempts: count(1000, 'Tries of each webhook that are remembered; the oldest go first.'),
     connection_buffer: size(4 * MiB, 'Unsent bytes of one connection before it is cut off as slow.'),
     http_rate: count(60_000, 'Requests per minute of one token or address.'),
     upgrade_rate: count(

@@ -99,7 +99,7 @@ export interface TargetDesk {
 export const MAX_REPLAY = 10_000
 
 /** A webhook of the configuration, as it introduces itself. */
-export interface TargetEntry {
+export interface NewTarget {
   readonly id: string
   readonly botId: number
   readonly url: string
@@ -144,14 +144,17 @@ export interface DueOptions {
 /** What webhooks themselves ask of the store; see `Store` for its manners. */
 export interface DeliveryStore extends TargetDesk {
   /** Remembers the webhook; one that is new begins at the end of the log. */
-  readonly openTarget: (entry: TargetEntry) => Promise<TargetPlace>
+  readonly openTarget: (target: NewTarget) => Promise<TargetPlace>
   readonly saveProgress: (targetId: string, progress: Progress) => Promise<void>
   /** What may be tried now: of each chat the first event that waits, and the first replay; the longest due first. */
   readonly listDue: (targetId: string, options: DueOptions) => Promise<Delivery[]>
-  /** When something may be tried next, however long that has been due; undefined when nothing waits. */
-  readonly findNextDue: (targetId: string, isStrict: boolean) => Promise<number | undefined>
-  /** The event that waits behind another one of the same chat. */
-  readonly findNextOfChat: (targetId: string, chatId: number) => Promise<Delivery | undefined>
+  /** When something comes due after that time; undefined when nothing does. */
+  readonly findNextDue: (targetId: string, after: number, isStrict: boolean) => Promise<number | undefined>
+  /** The first that waits in a chat, or the first replay there that is due; undefined when it is not due. */
+  readonly findDueOfChat: (
+    targetId: string,
+    chat: { readonly chatId: number; readonly isReplay: boolean; readonly time: number }
+  ) => Promise<Delivery | undefined>
   /** Makes due what was tried since then: the receiver is back. */
   readonly hurry: (targetId: string, since: number, time: number) => Promise<void>
   /** Called when this process has changed the state of a webhook or asked for replays; for others see `onForeignChange`. */

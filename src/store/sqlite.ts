@@ -112,7 +112,13 @@ export async function openSqliteStore({
   let trouble: string | undefined
   let isReadingWell = true
 
-  const writer = createWriter(db, { onBegin: forgetWhenForeign, onDurable: tell, onRollback: forgetAll, onTrouble: noteTrouble, onWell: noteWell })
+  const writer = createWriter(db, {
+    onBegin: forgetWhenForeign,
+    onDurable: tell,
+    onRollback: forgetAll,
+    onTrouble: noteTrouble,
+    onWell: noteWell
+  })
   const isShared = path !== ':memory:' && !isShort
   const checkpointer = isShared ? startCheckpointer({ path, holdWrites: writer.hold, onError }) : undefined
   const poll = isShared ? setInterval(lookForForeignChange, POLL_MS) : undefined
@@ -406,11 +412,11 @@ export async function openSqliteStore({
     listDeliveries: async (targetId, state, page) => deliveries.listDeliveries(targetId, state, page),
     listAttempts: async (targetId, page) => deliveries.listAttempts(targetId, page),
     replay: (targetId, choice, time) => changeTarget(targetId, () => deliveries.replay(targetId, choice, time)),
-    openTarget: (entry) => write(() => deliveries.open(entry)),
+    openTarget: (target) => write(() => deliveries.open(target)),
     saveProgress: (targetId, progress) => write(() => deliveries.saveProgress(targetId, progress)),
     listDue: async (targetId, options) => deliveries.listDue(targetId, options),
-    findNextDue: async (targetId, isStrict) => deliveries.findNextDue(targetId, isStrict),
-    findNextOfChat: async (targetId, chatId) => deliveries.findNextOfChat(targetId, chatId),
+    findNextDue: async (targetId, after, isStrict) => deliveries.findNextDue(targetId, after, isStrict),
+    findDueOfChat: async (targetId, chat) => deliveries.findDueOfChat(targetId, chat),
     hurry: (targetId, since, time) => write(() => deliveries.hurry(targetId, since, time)),
     onTargetChange: (listener) => subscribe(targetListeners, listener),
 

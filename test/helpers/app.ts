@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp, type Lactea } from '../../src/app.ts'
+import type { Clock } from '../../src/core/clock.ts'
 import { loadConfig } from '../../src/config.ts'
 import { systemClock } from '../../src/gateway.ts'
 import { makeDirectory } from './directory.ts'
@@ -61,6 +62,8 @@ export interface StartOptions {
   readonly port?: number
   /** No time passes for those who may do something only so often; for tests that count what is refused. */
   readonly isTimeStopped?: boolean
+  /** For tests that let time pass by themselves. */
+  readonly clock?: Clock
 }
 
 /** A running gateway on a free port, built from a real configuration file; gone when the test ends. */
@@ -71,7 +74,8 @@ export async function startApp(
     dir = makeDirectory(t),
     logLevel = 'silent',
     port: wanted = 0,
-    isTimeStopped = false
+    isTimeStopped = false,
+    clock = isTimeStopped ? { ...systemClock, ticks: () => 0 } : undefined
   }: StartOptions = {}
 ): Promise<Running> {
   const file = join(dir, 'lactea.yaml')
@@ -86,7 +90,7 @@ export async function startApp(
       lines.push(line)
       for (const watch of watchers) watch(line)
     }),
-    isTimeStopped ? { clock: { ...systemClock, ticks: () => 0 } } : {}
+    clock ? { clock } : {}
   )
   t.teardown(() => lactea.app.close())
   await lactea.listen({ port: wanted, host: '127.0.0.1' })

@@ -4,14 +4,15 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { Webhook } from 'standardwebhooks'
 import t, { type Test } from 'tap'
-import { startApp, text, world, type Running } from '../helpers/app.ts'
+import { startApp, text, world, type Running, type StartOptions } from '../helpers/app.ts'
 import { makeDirectory } from '../helpers/directory.ts'
 import { faultOfEvent } from '../helpers/milky-judge.ts'
+import { passToNextTry, stoppedClock } from '../helpers/retries.ts'
 import { startWebhook, type Delivered } from '../helpers/webhook.ts'
 import { withSecondBot } from '../helpers/socket-suite.ts'
 
-function startWithTarget(t: Test, target: object, bot: object = {}): Promise<Running> {
-  return startApp(t, { config: { bots: withSecondBot({ ...bot, webhooks: [target] }) } })
+function startWithTarget(t: Test, target: object, options: StartOptions = {}): Promise<Running> {
+  return startApp(t, { ...options, config: { bots: withSecondBot({ webhooks: [target] }) } })
 }
 
 const say = (app: Running, words: string, group_id = 100001) =>
@@ -93,7 +94,8 @@ t.test('tries again until the answer is 2xx, with the same id, and goes on in or
     (response) => response.writeHead(500).end('x'.repeat(300_000)),
     (response) => response.socket?.destroy()
   ]
-  const app = await startWithTarget(t, { url: hook.url, secret, timeout: 2000 })
+  const clock = stoppedClock()
+  const app = await startWithTarget(t, { url: hook.url, secret, timeout: 2000 }, { clock })
   hook.answer((_delivered, response) => {
     const fail = failures.shift()
     if (fail) fail(response)
@@ -102,11 +104,18 @@ t.test('tries again until the answer is 2xx, with the same id, and goes on in or
   await say(app, 'one')
   await say(app, 'two')
   const tries: Delivered[] = []
-  for (let count = 0; count < 4; count++) tries.push(await hook.next())
+  for (let count = 0; count < 4; count++) {
+    if (count > 0) await passToNextTry(app, clock)
+    tries.push(await hook.next())
+  }
   t.strictSame([...new Set(tries.map(idOf))], ['Group:100001:1'], 'the first, four times')
   t.equal(new Set(tries.map((delivered) => delivered.text)).size, 1, 'the same body each time')
   t.equal(new Set(tries.map((delivered) => delivered.headers['webhook-id'])).size, 1, 'the same id each time')
-  for (const { text: raw, headers } of tries) new Webhook(secret).verify(raw, headers as Record<string, string>)
+  for (const { text: raw, headers } of tries) {
+    const time = new Date(Number(headers['webhook-timestamp']) * 1000)
+    t.equal(headers['webhook-signature'], new Webhook(secret).sign(String(headers['webhook-id']), time, raw))
+  }
+  t.ok(new Set(tries.map(({ headers }) => headers['webhook-timestamp'])).size === 4, 'each signed at its own time')
   const second = await hook.next()
   t.equal(idOf(second), 'Group:100001:2', 'then the second')
   t.not(second.headers['webhook-id'], tries[0]?.headers['webhook-id'])
@@ -147,9 +156,10 @@ t.test('statuses that are no success, and answers that are none', async (t) => {
         await once(server, 'listening')
         t.teardown(() => server.close())
         const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-        const bots = withSecondBot({ webhooks: [{ url, timeout: 300 }] })
-        const app = await startApp(t, { config: { bots } })
+        const clock = stoppedClock()
+        const app = await startWithTarget(t, { url, timeout: 300 }, { clock })
         await say(app, 'hello')
+        await passToNextTry(app, clock)
         await delivered
         t.equal(arrived.length, 2, 'tried again once')
         t.equal(arrived[0], arrived[1], 'with the same id')
@@ -210,7 +220,8 @@ t.test('nothing is lost while the receiver is down, over a restart of the gatewa
   const first = await startWebhook(t)
   const port = Number(new URL(first.url).port)
   const config = { bots: withSecondBot({ webhooks: [{ url: first.url }] }) }
-  const app = await startApp(t, { config, dir, logLevel: 'warn' })
+  const clock = stoppedClock()
+  const app = await startApp(t, { config, dir, clock, logLevel: 'warn' })
   await say(app, 'before')
   t.equal(idOf(await first.next()), 'Group:100001:1')
   await first.close()
@@ -219,8 +230,9 @@ t.test('nothing is lost while the receiver is down, over a restart of the gatewa
   await app.lactea.app.close()
 
   const second = await startWebhook(t, port)
-  const again = await startApp(t, { config, dir })
+  const again = await startApp(t, { config, dir, clock })
   await say(again, 'after')
+  await passToNextTry(again, clock)
   const ids: string[] = []
   for (let index = 2; index <= 7; index++) ids.push(idOf(await second.next()))
   t.strictSame(
@@ -382,12 +394,14 @@ t.test('the format v1', async (t) => {
   t.test('tells of the end, tries until it is heard, and of nothing after it; the draft hears nothing', async (t) => {
     const [hook, draft] = [await startWebhook(t), await startWebhook(t)]
     const bots = withSecondBot({ webhooks: [{ url: hook.url, format: 'v1' }, { url: draft.url }] })
-    const app = await startApp(t, { config: { bots } })
+    const clock = stoppedClock()
+    const app = await startApp(t, { config: { bots }, clock })
     const failures = [500]
     hook.answer((_delivered, response) => void response.writeHead(failures.shift() ?? 204).end())
     await app.lactea.gateway.accounts.remove(10002)
     await say(app, 'too late')
     for (let count = 0; count < 2; count++) {
+      if (count > 0) await passToNextTry(app, clock)
       const { body } = await hook.next()
       t.match(body, { self_id: 10002, event_type: 'bot_offline', data: { reason: /switched the bot off/ } })
       t.equal(faultOfEvent(body), undefined)

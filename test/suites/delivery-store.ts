@@ -108,15 +108,27 @@ export function deliveryStoreSuite(t: Test, open: (t: Test) => Promise<Store>): 
     t.strictSame(await due(200), [4, 3], 'the longest due first')
     t.strictSame(await due(199, true), [])
     t.strictSame(await due(200, true), [3])
-    t.strictSame([await store.findNextDue(ID, false), await store.findNextDue(ID, true)], [100, 200])
-    t.match(await store.findNextOfChat(ID, 1), { eventId: 3 })
-    t.equal(await store.findNextOfChat(ID, 3), undefined)
+    const soonest = async (after: number): Promise<unknown[]> => [
+      await store.findNextDue(ID, after, false),
+      await store.findNextDue(ID, after, true)
+    ]
+    t.strictSame(
+      [await soonest(0), await soonest(100), await soonest(200)],
+      [
+        [100, 200],
+        [200, 200],
+        [undefined, undefined]
+      ]
+    )
+    const first = (chatId: number, time: number) => store.findDueOfChat(ID, { chatId, isReplay: false, time })
+    t.match(await first(1, 200), { eventId: 3 })
+    t.strictSame([await first(1, 199), await first(3, 500)], [undefined, undefined])
     await store.hurry(ID, 51, 60)
     t.strictSame(await due(60), [], 'they were tried before that')
     await store.hurry(ID, 50, 60)
     t.strictSame(await due(60), [3, 4])
     await save({ rows: [3, 4, 5, 6].map((eventId) => ({ type: 'remove', eventId })) })
-    t.strictSame([await store.findNextDue(ID, false), await store.findNextDue(ID, true)], [undefined, undefined])
+    t.strictSame(await soonest(0), [undefined, undefined])
     t.strictSame([await due(1000), await due(1000, true)], [[], []])
   })
 
@@ -132,11 +144,13 @@ export function deliveryStoreSuite(t: Test, open: (t: Test) => Promise<Store>): 
     undo()
     t.strictSame(await due(60), [3, 5], 'one of each chat at a time')
     t.strictSame(await due(60, true), [3, 5])
-    t.equal(await store.findNextDue(ID, true), 60)
+    t.equal(await store.findNextDue(ID, 59, true), 60)
     t.strictSame((await target()).waitingByChat, new Map([[1, 1]]))
     t.match(await store.listDeliveries(ID, 'waiting', { limit: 1, beforeId: 4 }), [{ attempts: 0, isReplay: true }])
     await save({ rows: [row(3, 1, { attempts: 1, nextAt: 900 })] })
     t.strictSame(await due(60), [4, 5], 'a replay that fails keeps no other waiting')
+    t.match(await store.findDueOfChat(ID, { chatId: 1, isReplay: true, time: 60 }), { eventId: 4 })
+    t.equal(await store.findDueOfChat(ID, { chatId: 2, isReplay: true, time: 59 }), undefined)
     t.match(await store.listDeliveries(ID, 'waiting', { limit: 1, beforeId: 4 }), [{ isReplay: true, attempts: 1 }])
     await t.rejects(store.replay('nobody', 'dead', 60), /no webhook nobody/)
   })

@@ -9,7 +9,7 @@ import {
   type ReplayChoice,
   type RowChange,
   type Target,
-  type TargetEntry,
+  type NewTarget,
   type TargetPlace,
   type TargetState
 } from '../../core/delivery-store.ts'
@@ -72,13 +72,15 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
       select next_at, min(event_id) from deliveries
       where target_id = :target and state = 'waiting' and is_replay = 0 ${byWhat}
       union all
-      select min(next_at), 0 from deliveries where target_id = :target and state = 'waiting' and is_replay = 1
-    )`
+      select next_at, event_id from deliveries where target_id = :target and state = 'waiting' and is_replay = 1
+    ) where next_at > :after`
   const soonestByChat = db.prepare(soonest('group by chat_id'))
   const soonestStrictly = db.prepare(soonest('having count(*) > 0'))
-  const nextOfChat = db.prepare(`
-    select * from deliveries where target_id = ? and state = 'waiting' and is_replay = 0 and chat_id = ?
-    order by event_id limit 1`)
+  const inChat = `target_id = :target and state = 'waiting' and chat_id = :chat`
+  const firstOfChat = db.prepare(`select * from deliveries where ${inChat} and is_replay = 0 order by event_id limit 1`)
+  const replayOfChat = db.prepare(
+    `select * from deliveries where ${inChat} and is_replay = 1 and next_at <= :time order by event_id limit 1`
+  )
   // What the bot could see, and the webhook has passed.
   const passed = (which: string): string => `
     select e.id, e.chat_id from events e join targets t on t.id = :target
@@ -105,7 +107,7 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
     return row && toTarget(row)
   }
 
-  function open({ id, botId, url, cursorName, time }: TargetEntry): TargetPlace {
+  function open({ id, botId, url, cursorName, time }: NewTarget): TargetPlace {
     if (!find(id)) {
       insertTarget.run(id, botId, url, time, events.findCursor(cursorName) ?? events.lastId())
       deleteCursor.run(cursorName)
@@ -179,11 +181,11 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
     saveProgress,
     listDue: (target: string, { time, isStrict, limit }: DueOptions): Delivery[] =>
       (isStrict ? dueStrictly : dueByChat).all({ target, time, limit }).map(toDelivery),
-    findNextDue: (target: string, isStrict: boolean): number | undefined =>
-      ((isStrict ? soonestStrictly : soonestByChat).get({ target }) as { at: number | null }).at ?? undefined,
-    findNextOfChat(targetId: string, chatId: number): Delivery | undefined {
-      const row = nextOfChat.get(targetId, chatId)
-      return row && toDelivery(row)
+    findNextDue: (target: string, after: number, isStrict: boolean): number | undefined =>
+      ((isStrict ? soonestStrictly : soonestByChat).get({ target, after }) as { at: number | null }).at ?? undefined,
+    findDueOfChat(target: string, { chatId: chat, isReplay, time }: ChatOptions): Delivery | undefined {
+      const row = isReplay ? replayOfChat.get({ target, chat, time }) : firstOfChat.get({ target, chat })
+      return row && (row.next_at as number) <= time ? toDelivery(row) : undefined
     },
     hurry(id: string, since: number, time: number): void {
       hurryAll.run({ id, since, time })
@@ -192,6 +194,12 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
 }
 
 type Row = Record<string, unknown>
+
+interface ChatOptions {
+  readonly chatId: number
+  readonly isReplay: boolean
+  readonly time: number
+}
 
 function toTarget(row: Row): Target {
   return {
