@@ -18,6 +18,7 @@ export const alice = 10011
 export const bob = 10012
 
 const provision = {
+  ...world.provision,
   accounts: [
     ...world.provision.accounts,
     { id: bob, kind: 'person', username: 'bob', password: 'bob-secret', nickname: 'Bob' }

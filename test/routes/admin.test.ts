@@ -68,7 +68,10 @@ void t.test('POST /api/admin/setup', async (t) => {
       setUp({ ...order, setup_code: ` ${setupCode.toLowerCase()} ` }),
       setUp({ ...order, username: 'eve', setup_code: setupCode })
     ])
-    t.strictSame([first.status, second.status].toSorted((a, b) => a - b), [201, 403])
+    t.strictSame(
+      [first.status, second.status].toSorted((a, b) => a - b),
+      [201, 403]
+    )
     const { body } = first.status === 201 ? first : second
     t.match(await ask(app, 'GET', '/api/admin/overview', { token: body.token }), { status: 200, body: { users: 1 } })
     const audit = await ask(app, 'GET', '/api/admin/audit', { token: body.token })
@@ -137,7 +140,7 @@ void t.test('webhooks', async (t) => {
 
 void t.test('bots and people', async (t) => {
   t.test('a bot gets a new token, which voids the one before and closes its sockets', async (t) => {
-    const { app, get, post } = await startOperated(t, { config: { bots: [{ id: 10001, access_token: 'token-one' }] } })
+    const { app, get, post } = await startOperated(t)
     const { accounts } = app.lactea.gateway
     const bot = await accounts.add({ kind: 'bot', nickname: 'Three' })
     await accounts.setToken(bot.id, 'before')
@@ -145,6 +148,7 @@ void t.test('bots and people', async (t) => {
     const { body } = await get('bots')
     t.match(body.bots, [
       { id: 10001, is_configured: true, has_token: true, online: false },
+      { id: 10002 },
       { id: bot.id, is_configured: false, on: true }
     ])
     const made = await post(`bots/${bot.id}/token`)
