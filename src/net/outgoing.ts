@@ -64,7 +64,8 @@ export function doubtAbout(url: string, isContainer: boolean): string | undefine
   const host = hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
   if (['0.0.0.0', '::', '::ffff:0:0'].includes(host))
     return `${hostname} is an address to listen on, not one to dial: name the machine, or 127.0.0.1 for this one`
-  const isHere = host.startsWith('127.') || ['::1', 'localhost'].includes(host) || host.endsWith('.localhost')
+  const isHere =
+    (isIP(host) === 4 && host.startsWith('127.')) || ['::1', 'localhost'].includes(host) || host.endsWith('.localhost')
   if (isContainer && isHere)
     return `${hostname} is this container itself: name the service, such as http://bot:8080, or host.docker.internal for the machine around it`
   return undefined
