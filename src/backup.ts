@@ -46,11 +46,11 @@ export const NOTE = 'backup.json'
 export const DATABASE = 'lactea.db'
 const FORMAT = 1
 
-/** After each megabyte: the disk is there for those who send. */
-const REST_MS = 5
 const MEGABYTE = 1024 * 1024
-/** Given to the disk in small pieces, since a large one would hold up those who wait for it. */
-const SYNC_BYTES = 8 * MEGABYTE
+/** Given to the disk at once: a larger piece would hold up those who wait for the disk for longer. */
+const PIECE_BYTES = MEGABYTE / 2
+const MIN_REST_MS = 2
+const MAX_REST_MS = 200
 
 /** Generated keys, such as `jwt.secret`. */
 export function isSecret(name: string): boolean {
@@ -64,15 +64,16 @@ export function isSecret(name: string): boolean {
 export async function createBackup({ dir, file, version, now, signal }: BackupOptions): Promise<BackupReport> {
   const target = resolve(file)
   const scratch = await makeScratch(target)
+  const pace = createPace(signal)
   try {
     const database = join(scratch, DATABASE)
-    await copyDatabase({ from: join(dir, DATABASE), to: database, rest: () => rest(signal) })
+    await copyDatabase({ from: join(dir, DATABASE), to: database, rest: () => sleep(pace()) })
     signal?.throwIfAborted()
-    const note = await describe(database, checkDatabase(database), { version, now })
+    const note = await describe(database, checkDatabase(database), { version, now, pace })
     const archive = join(scratch, 'archive')
-    const written = await writeArchive(archive, { dir, database, note, signal })
+    const written = await writeArchive(archive, { dir, database, note, pace })
     await rm(database)
-    await readBackup(archive, async ({ bytes }) => drain(bytes, signal))
+    await readBackup(archive, async ({ bytes }) => drain(bytes, pace))
     await rename(archive, target)
     await syncFolder(dirname(target))
     return { note, bytes: (await stat(target)).size, ...written }
@@ -155,12 +156,12 @@ async function* hashed(
 async function describe(
   database: string,
   { schema, lastEventId, accounts, messages }: DatabaseSummary,
-  { version, now }: Pick<BackupOptions, 'version' | 'now'>
+  { version, now, pace }: Pick<BackupOptions, 'version' | 'now'> & { readonly pace: Pace }
 ): Promise<BackupNote> {
   const hash = createHash('sha256')
   const file = await open(database)
   // The handle is closed with the stream.
-  for await (const chunk of file.createReadStream()) hash.update(chunk as Uint8Array)
+  await drain(file.createReadStream(), pace, (chunk) => hash.update(chunk))
   return {
     made_by: 'lactea',
     format: FORMAT,
@@ -175,19 +176,20 @@ async function describe(
   }
 }
 
-interface Ingredients extends Pick<BackupOptions, 'dir' | 'signal'> {
+interface Ingredients extends Pick<BackupOptions, 'dir'> {
   /** The copy. */
   readonly database: string
   readonly note: BackupNote
+  readonly pace: Pace
 }
 
 async function writeArchive(
   path: string,
-  { dir, database, note, signal }: Ingredients
+  { dir, database, note, pace }: Ingredients
 ): Promise<Pick<BackupReport, 'contents' | 'gone' | 'secrets'>> {
   const file = await open(path, 'wx', 0o600)
   try {
-    const tar = createTarWriter(pace(file, signal), note.made_at)
+    const tar = createTarWriter(createPacedWrite(file, pace), note.made_at)
     await tar.add(NOTE, ...asEntry(`${JSON.stringify(note, undefined, 2)}\n`))
     const isThere = await addFile(tar, DATABASE, database)
     if (!isThere) throw new Error('the copy of the database is gone')
@@ -234,39 +236,52 @@ function asEntry(text: string): [number, AsyncIterable<Uint8Array>] {
 }
 
 /** Writes to the file, and rests in between. */
-function pace(file: FileHandle, signal: AbortSignal | undefined): (bytes: Uint8Array) => Promise<void> {
-  let [unsynced, unrested] = [0, 0]
+function createPacedWrite(file: FileHandle, pace: Pace): (bytes: Uint8Array) => Promise<void> {
+  let unsynced = 0
   return async (bytes) => {
     // A full disk may take a part of what it is given.
     for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten
     unsynced += bytes.length
-    unrested += bytes.length
-    if (unsynced >= SYNC_BYTES) {
-      await file.datasync()
-      unsynced = 0
-    }
-    if (unrested < MEGABYTE) return
-    unrested = 0
-    await delay(REST_MS)
-    signal?.throwIfAborted()
+    if (unsynced < PIECE_BYTES) return
+    unsynced = 0
+    await file.datasync()
+    await delay(pace())
   }
 }
 
-/** In a callback of SQLite, which waits for nobody. */
-function rest(signal: AbortSignal | undefined): void {
-  signal?.throwIfAborted()
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST_MS)
-}
-
-async function drain(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal | undefined): Promise<void> {
+/** Reads to the end, and rests in between. */
+async function drain(bytes: AsyncIterable<Uint8Array>, pace: Pace, use = (_: Uint8Array): void => {}): Promise<void> {
   let unrested = 0
   for await (const chunk of bytes) {
+    use(chunk)
     unrested += chunk.length
-    if (unrested < MEGABYTE) continue
+    if (unrested < PIECE_BYTES) continue
     unrested = 0
-    await delay(REST_MS)
-    signal?.throwIfAborted()
+    await delay(pace())
   }
+}
+
+/** Says after each piece how long to rest, in milliseconds. Throws when it was broken off. */
+type Pace = () => number
+
+/**
+ * Twice as long as the piece took: two thirds of the disk and the processors are there for those who send, however slow
+ * they are, and whoever waits for the end of a piece does not wait long.
+ */
+function createPace(signal: AbortSignal | undefined): Pace {
+  let restedAt = performance.now()
+  return () => {
+    signal?.throwIfAborted()
+    const now = performance.now()
+    const ms = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, 2 * (now - restedAt)))
+    restedAt = now + ms
+    return ms
+  }
+}
+
+/** In a callback of SQLite, which waits for no promise. */
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
 /** Beside the target, so that giving it its name is one step: a folder for its owner alone. */

@@ -20,10 +20,8 @@ export interface CopyOptions {
   readonly rest: () => void
 }
 
-/** One megabyte at a time. */
-const PIECE_PAGES = 256
-/** Pieces after which what was written is given to the disk: later, all at once, it would hold up the others there. */
-const PIECES_PER_SYNC = 8
+/** Half a megabyte, given to the disk at once: later, all together, it would hold up the others there for long. */
+const PIECE_PAGES = 128
 
 /**
  * Copies a database that others may be writing to, as it was at one moment: everything that was committed before the
@@ -45,11 +43,10 @@ async function copy({ from, to, rest }: CopyOptions): Promise<void> {
     // Without this SQLite would begin anew with every write of somebody else, and under load never come to an end.
     db.exec('begin')
     db.prepare('select count(*) from sqlite_schema').get()
-    let pieces = 0
     await backup(db, to, {
       rate: PIECE_PAGES,
       progress() {
-        if (++pieces % PIECES_PER_SYNC === 0) syncFile(to)
+        syncFile(to)
         rest()
       }
     })
