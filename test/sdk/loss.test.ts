@@ -1,57 +1,7 @@
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
-import { WebSocket, WebSocketServer as SocketServer } from 'ws'
+import t from 'tap'
+import { startBadRoad } from '../helpers/bad-road.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { createClient, startServer, textOf, write } from './peers.ts'
-
-/** Numbers from 0 to 1 that are the same in every run (Park and Miller). */
-function createRandom(seed: number): () => number {
-  let state = seed
-  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647
-}
-
-interface BadRoad {
-  readonly url: string
-  readonly lost: () => number
-  readonly killed: () => number
-}
-
-/** Between a client and a server: loses acknowledgements, and cuts connections without a word. */
-async function startBadRoad(t: Test, to: string, { loss, kill }: { loss: number; kill: number }): Promise<BadRoad> {
-  const random = createRandom(42)
-  const server = new SocketServer({ port: 0, host: '127.0.0.1' })
-  await once(server, 'listening')
-  let lost = 0
-  let killed = 0
-  server.on('connection', (near: WebSocket, { headers }: IncomingMessage) => {
-    const wanted = Object.entries(headers).filter(([name]) => name.startsWith('x-')) as [string, string][]
-    const far = new WebSocket(to, { headers: Object.fromEntries(wanted) })
-    const ends = [near, far]
-    const cut = (): void => ends.forEach((socket) => socket.terminate())
-    const early: string[] = []
-    function pass(text: string, out: WebSocket): void {
-      if (text.includes('"type":"sys_ack"') && random() < loss) return void lost++
-      if (random() < kill) {
-        killed++
-        return cut()
-      }
-      if (out.readyState === WebSocket.OPEN) out.send(text)
-      else if (out === far && out.readyState === WebSocket.CONNECTING) early.push(text)
-    }
-    far.on('open', () => early.forEach((text) => far.send(text)))
-    near.on('message', (data) => pass(String(data), far))
-    far.on('message', (data) => pass(String(data), near))
-    for (const socket of ends) socket.on('error', () => {}).on('close', cut)
-  })
-  t.teardown(() => {
-    for (const socket of server.clients) socket.terminate()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return { url: `ws://127.0.0.1:${port}/ws`, lost: () => lost, killed: () => killed }
-}
 
 t.test(
   '2 000 messages each way arrive once, though every fifth acknowledgement is lost and connections die at random',
