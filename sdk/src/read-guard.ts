@@ -18,8 +18,8 @@ const FREE_PIECES = 512
 const FREE_BYTES = 128 * 1024
 /** For `ws`: fragments of one message. */
 export const MAX_FRAGMENTS = 1024
-/** How long the other side may take to answer our close. */
-const CLOSE_MS = 1000
+/** How long the other side may take to go. */
+const CLOSE_MS = 2000
 
 /**
  * Bounds what one message costs before it is whole. `ws` bounds its bytes and its fragments; but a frame that comes in
@@ -59,8 +59,11 @@ export function guardReading({ socket, stream, isMasked }: ReadGuardOptions): vo
   }
 
   function end(): void {
-    stream.off('data', onData)
     if (socket.readyState === WebSocket.OPEN) socket.close(CRUMBS.code, CRUMBS.reason)
+    // What still comes goes nowhere: the other side may not care that we have closed.
+    stream.removeAllListeners('data')
+    stream.resume()
+    stream.end()
     const timer = setTimeout(() => socket.terminate(), CLOSE_MS)
     timer.unref()
     socket.once('close', () => clearTimeout(timer))
