@@ -55,12 +55,17 @@ function countKeys(root: object): number {
     if (depth > MAX_LEVELS) throw new ActionError('invalid', 'it is nested too deeply')
     const next: object[] = []
     for (const value of level) {
-      const inner = Array.isArray(value) ? (value as unknown[]) : Object.values(value)
-      if (!Array.isArray(value)) {
-        count += inner.length
-        if (Object.hasOwn(value, '__proto__')) throw new ActionError('invalid', 'the key "__proto__" is not taken')
+      if (Array.isArray(value)) {
+        for (const inner of value as unknown[]) if (typeof inner === 'object' && inner !== null) next.push(inner)
+        continue
       }
-      for (const one of inner) if (typeof one === 'object' && one !== null) next.push(one)
+      // What JSON.parse gives has no keys but its own.
+      for (const key in value) {
+        if (key === '__proto__') throw new ActionError('invalid', 'the key "__proto__" is not taken')
+        const inner = (value as Record<string, unknown>)[key]
+        if (typeof inner === 'object' && inner !== null) next.push(inner)
+        count++
+      }
     }
     level = next
   }
