@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
 import { startDialer, type DialerOptions, type DialState } from '../../sdk/src/dialer.ts'
@@ -164,4 +164,72 @@ t.test('stopping ends a handshake that nobody answers, and a wait', async (t) =>
   await until(() => states.length === 1)
   await waiting.stop()
   t.equal(states.length, 1)
+})
+
+t.test('gives up a handshake that is answered with nonsense, too slowly or not at all, and dials again', async (t) => {
+  keepAlive(t)
+  const accept = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+  const drips = new Set<NodeJS.Timeout>()
+  const drip = (socket: Socket, bytes: string): void => {
+    const timer = setInterval(() => socket.write(bytes), 5)
+    drips.add(timer)
+    socket.once('close', () => clearInterval(timer))
+  }
+  const answers: [why: RegExp, answer: (socket: Socket) => void][] = [
+    [/Parse Error|hang up/, (socket) => socket.write('SSH-2.0-OpenSSH_9.9\r\n')],
+    [/hang up|ECONNRESET/, (socket) => socket.end()],
+    [/ECONNRESET|hang up/, (socket) => socket.resetAndDestroy()],
+    [/Sec-WebSocket-Accept/i, (socket) => socket.write(`${accept}Sec-WebSocket-Accept: nonsense\r\n\r\n`)],
+    [/Sec-WebSocket-Accept/i, (socket) => socket.write(`${accept}\r\n`)],
+    [
+      /Upgrade/i,
+      (socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n')
+    ],
+    [/301/, (socket) => socket.write('HTTP/1.1 301 Gone\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n')],
+    [/200/, (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n')],
+    [/no answer/, () => {}],
+    [/no answer/, (socket) => drip(socket, 'HTTP/1.1 100 Continue\r\n\r\n')],
+    [
+      /no answer|overflow/i,
+      (socket) => {
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nA: ')
+        drip(socket, 'a')
+      }
+    ],
+    [/overflow/i, (socket) => socket.write(`HTTP/1.1 101 Switching Protocols\r\nA: ${'a'.repeat(100_000)}`)]
+  ]
+  const whys: string[] = []
+  let dials = 0
+  let overlaps = 0
+  const server = createTcpServer((socket) => {
+    // The last one was told of as over before.
+    if (whys.length !== dials) overlaps++
+    socket.on('error', () => {})
+    const [, answer] = answers[dials++] ?? []
+    socket.once('data', () => answer?.(socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const all = new Promise<void>((resolve) => {
+    const dialer = startDialer({
+      url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+      retry: { firstMs: 4, maxMs: 32 },
+      socketOptions: { handshakeTimeout: 300 },
+      onOpen() {
+        t.fail('none of these is a WebSocket')
+        return () => {}
+      },
+      onState(state) {
+        if (state.state === 'closed' && whys.push(state.why) === answers.length) resolve()
+      }
+    })
+    t.teardown(() => {
+      for (const timer of drips) clearInterval(timer)
+      server.close()
+      return dialer.stop()
+    })
+  })
+  await all
+  for (const [index, [why]] of answers.entries()) t.match(whys[index], why, `${why} (${index + 1})`)
+  t.equal(overlaps, 0, 'never two at once')
 })
