@@ -184,7 +184,7 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
   })
   const delivery = startDelivery({
     store,
-    clock,
+    clock: gateway.steady,
     place,
     follower,
     wants,

@@ -1,4 +1,3 @@
-import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Limits } from '../src/config.ts'
@@ -11,10 +10,6 @@ declare module 'fastify' {
     budgets: Budgets
     /** Checks of passwords, tokens and codes: all doors count their failures together. */
     guesses: Guesses
-  }
-  interface FastifyRequest {
-    /** Whom the request is counted for: an account once it is known, else the address. */
-    budgetKey: string
   }
 }
 
@@ -35,27 +30,25 @@ export interface RateLimitOptions {
   readonly clock: Pick<Clock, 'ticks'>
 }
 
+/** Requests are counted for so long, from the first one of a key on. */
+const WINDOW_MS = 60_000
+/** Keys that are counted; a further one takes the place of the one whose count began first. */
+const MAX_KEYS = 20_000
+
 /** Failures are counted for so long. */
 const GUESS_WINDOW_MS = 60_000
 
 /** Counts in memory; the doors ask when they know whom to count for. */
 export default fp(async (app: FastifyInstance, { limits, clock }: RateLimitOptions) => {
-  app.decorateRequest('budgetKey', '')
-  await app.register(rateLimit, { global: false, cache: 20_000, keyGenerator: (request) => request.budgetKey })
-
-  function budget(name: string, max: () => number): Budget {
-    const check = app.createRateLimit({ max, timeWindow: 60_000 })
-    return async (request, key = toAddressKey(request.ip)) => {
-      request.budgetKey = `${name}:${key}`
-      const result = await check(request)
-      return !result.isAllowed && result.isExceeded ? Math.max(1, result.ttlInSeconds) : undefined
-    }
+  function budget(max: () => number): Budget {
+    const count = createCounts(clock.ticks)
+    return async (request, key = toAddressKey(request.ip)) => count(key, max())
   }
 
   app.decorate('budgets', {
-    http: budget('http', () => limits.http_rate),
-    upgrade: budget('upgrade', () => limits.upgrade_rate),
-    login: budget('login', () => limits.sign_in_rate)
+    http: budget(() => limits.http_rate),
+    upgrade: budget(() => limits.upgrade_rate),
+    login: budget(() => limits.sign_in_rate)
   })
   app.decorate(
     'guesses',
@@ -74,3 +67,23 @@ export default fp(async (app: FastifyInstance, { limits, clock }: RateLimitOptio
 
 /** Where a guess comes from. */
 export const addressOf = (request: FastifyRequest): string => toAddressKey(request.ip)
+
+/** Counts by key; gives the seconds until there is room again, undefined when there is. */
+function createCounts(ticks: () => number): (key: string, max: number) => number | undefined {
+  /** Those that began first are first. */
+  const windows = new Map<string, { count: number; readonly endsAt: number }>()
+
+  return (key, max) => {
+    const now = ticks()
+    const known = windows.get(key)
+    if (known && known.endsAt > now) {
+      known.count++
+      return known.count > max ? Math.ceil((known.endsAt - now) / 1000) : undefined
+    }
+    windows.delete(key)
+    windows.set(key, { count: 1, endsAt: now + WINDOW_MS })
+    const [oldest] = windows.keys()
+    if (windows.size > MAX_KEYS && oldest !== undefined) windows.delete(oldest)
+    return max < 1 ? WINDOW_MS / 1000 : undefined
+  }
+}

@@ -300,7 +300,7 @@ export async function imSuiteSocket(
   /** A token ends its connection too (contract 2.1), unless a newer one came. */
   function watchToken(seat: Seat): () => void {
     return watchExpiry({
-      clock,
+      clock: gateway.steady,
       expiresAt: () => seat.signed.expiresAt,
       warnS: seat.codec === codecs.ext ? EXPIRING_S : 0,
       onExpiring: (expiresAt) => sayTo(seat, 'auth.expiring', { expires_at: toTimestamp(expiresAt) }),

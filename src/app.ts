@@ -253,7 +253,7 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
       await rest.register(async (scope) => {
         await scope.register(operatorsPlugin, { operators, sessions, store, server: config.server, now: gateway.now })
         await scope.register(admin, { gateway, operators, sessions, version: readVersion(), databaseBytes: measure })
-        await scope.register(adminWebhooks, { store, now: gateway.now })
+        await scope.register(adminWebhooks, { store, now: gateway.steady.now })
         await scope.register(adminAccounts, { gateway, sessions, config })
       })
     })

@@ -25,6 +25,8 @@ export interface ForeignIssuerOptions {
   readonly audience: string | null
   /** Unix seconds. */
   readonly now: () => number
+  /** The same by a clock that nobody sets; `now` when absent. */
+  readonly steadyNow?: () => number
   readonly leewayS: number
   /** How the name in the address is looked up; as the machine does when absent. */
   readonly lookup?: LookupFunction
@@ -56,7 +58,7 @@ export function isForeignAlgorithm(alg: string | undefined): boolean {
 }
 
 export function createForeignIssuer(options: ForeignIssuerOptions): ForeignIssuer {
-  const { issuer, audience, now, leewayS, lookup, onUnreachable } = options
+  const { issuer, audience, now, steadyNow = now, leewayS, lookup, onUnreachable } = options
   const { url, headers } = toRequest(options.url)
   const keys = createRemoteJWKSet(url, {
     headers,
@@ -69,13 +71,13 @@ export function createForeignIssuer(options: ForeignIssuerOptions): ForeignIssue
   let toldAt = -TELL_EVERY_S
 
   async function fetchKeys(address: string, init: RequestInit): Promise<Response> {
-    if (now() < pausedUntil) throw new Unreachable('the issuer could not be reached a moment ago')
+    if (steadyNow() < pausedUntil) throw new Unreachable('the issuer could not be reached a moment ago')
     try {
       const response = await fetchFrom(address, init, lookup)
       if (response.status !== 200) throw new Unreachable(`the issuer answered ${response.status}`)
       return response
     } catch (err) {
-      pausedUntil = now() + PAUSE_S
+      pausedUntil = steadyNow() + PAUSE_S
       throw err
     }
   }
@@ -93,8 +95,8 @@ export function createForeignIssuer(options: ForeignIssuerOptions): ForeignIssue
   }
 
   function tell(err: unknown): void {
-    if (now() < toldAt + TELL_EVERY_S) return
-    toldAt = now()
+    if (steadyNow() < toldAt + TELL_EVERY_S) return
+    toldAt = steadyNow()
     onUnreachable(err)
   }
 

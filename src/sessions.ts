@@ -67,6 +67,8 @@ export interface SessionsOptions {
   readonly foreignIssuer?: ForeignIssuer | undefined
   /** Unix seconds. */
   readonly now: () => number
+  /** The same by a clock that nobody sets (`createSteadyClock`); `now` when absent. */
+  readonly steadyNow?: () => number
 }
 
 export function createSessions({
@@ -74,10 +76,11 @@ export function createSessions({
   secret,
   acceptsUntyped = true,
   foreignIssuer,
-  now
+  now,
+  steadyNow = now
 }: SessionsOptions): Sessions {
   const key = new TextEncoder().encode(secret)
-  const tickets = createTickets(now)
+  const tickets = createTickets(steadyNow)
   const listeners = new Set<(sessionId: string) => void>()
 
   async function end(sessionId: string): Promise<void> {
@@ -103,7 +106,8 @@ export function createSessions({
       typ,
       sid: sessionId
     }
-    const time = now()
+    // Were the clock ahead now and then set right, a token that was signed by it would be refused as not yet good.
+    const time = steadyNow()
     return new SignJWT(claims)
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
       .setIssuer('lactea')
@@ -123,12 +127,19 @@ export function createSessions({
     return { accessToken, refreshToken, expiresIn: ACCESS_S }
   }
 
+  /** A clock that is set must sign nobody out: a token is at fault only if it is so by either clock. */
   async function read(token: string): Promise<JWTPayload | TokenFault> {
+    const [time, steadyTime] = [now(), steadyNow()]
+    const found = await readAt(token, time)
+    return 'fault' in found && time !== steadyTime ? readAt(token, steadyTime) : found
+  }
+
+  async function readAt(token: string, time: number): Promise<JWTPayload | TokenFault> {
     try {
       const { payload } = await jwtVerify(token, key, {
         algorithms: ALGORITHMS,
         clockTolerance: LEEWAY_S,
-        currentDate: new Date(now() * 1000),
+        currentDate: new Date(time * 1000),
         requiredClaims: ['exp']
       })
       return payload
@@ -156,9 +167,10 @@ export function createSessions({
     return { account, sessionId: undefined, expiresAt: toEnd(expiresAt) }
   }
 
-  /** Where a token ends by our clock: a little past its end, when it was let in there. */
+  /** Where a token ends by the steady clock: a little past its end, when it was let in there. */
   function toEnd(exp: number): number {
-    return exp > now() ? exp : exp + LEEWAY_S
+    const leftS = exp - Math.min(now(), steadyNow())
+    return steadyNow() + leftS + (leftS > 0 ? 0 : LEEWAY_S)
   }
 
   /** The same again as things are now. */
@@ -223,7 +235,7 @@ export function createSessions({
     async redeem(ticket) {
       const signed = tickets.take(ticket)
       if (!signed) return { fault: '票据无效或已被使用' }
-      if (signed.expiresAt <= now()) return { fault: '令牌已过期' }
+      if (signed.expiresAt <= steadyNow()) return { fault: '令牌已过期' }
       return lookAgain(signed)
     },
 

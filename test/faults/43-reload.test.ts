@@ -55,7 +55,7 @@ fault({
     const load = await startLoad(t, {
       world: { ...world, tokens: world.tokens.slice(0, CHANGING) },
       url: service.url,
-      perSecond: 50
+      perSecond: size(50, 200)
     })
     let holder = await openSocket(t, `${service.ws}/?access_token=${tokenOf(0)}`)
     const untouched = [await kept.next(), await keptLink.next()]
