@@ -42,6 +42,7 @@ fault({
     ])
     clicks.push(await dead(), await post('webhooks/replay', { dead: true }))
     const due = clicks.map(({ body }) => body.due as number)
+    for (const { status, body } of clicks) t.equal(status, 200, body.error)
     figure('clicks that were answered', clicks.filter(({ status }) => status === 200).length, { is: 6 })
     t.equal(due[2], due[3], 'the same key gives the same answer')
     const keyed = due[2] ?? 0
