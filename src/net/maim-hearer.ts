@@ -90,7 +90,7 @@ export function createHearer(options: HearerOptions): Hearer {
       const content = { type: 'echo', echo: message_id, actual_id: String(actual) }
       return { answers: [{ name: 'message_id_echo', content }] }
     }
-    if (mayWorkLater(outcome.error)) throw outcome.error
+    if (mayWorkLater(outcome.error) || (client_id !== undefined && isUndecided(outcome.error))) throw outcome.error
     return { answers: [], undeliverable: outcome.error.message }
   }
 
@@ -179,6 +179,11 @@ function digest(key: string): string {
 /** The database and the machine recover; what could not be fetched from elsewhere, or was our mistake, fails the same way again. */
 function mayWorkLater({ reason, details }: ActionError): boolean {
   return reason === 'rate_limited' || reason === 'no_space' || (reason === 'unavailable' && details.field === undefined)
+}
+
+/** It may have been said, or still be; under its name it is said once, however often it is sent. */
+function isUndecided({ reason }: ActionError): boolean {
+  return reason === 'timeout' || reason === 'unknown'
 }
 
 function explainEmpty(types: readonly string[]): string {
