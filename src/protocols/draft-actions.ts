@@ -39,9 +39,9 @@ export const draftExtensions: readonly DraftAction[] = [
       return { action: 'set_typing', params }
     }
   ),
-  same('get_action_result', Type.Object({ idempotency_key: Id })),
   ...draftGroupExtensions,
-  ...draftFriendExtensions
+  ...draftFriendExtensions,
+  same('get_action_result', Type.Object({ idempotency_key: Id }))
 ]
 
 /** Everything that the draft names (contract 1.6). */
