@@ -16,14 +16,14 @@ const NAME =
 /** In a URL or a form; in JSON, escaped or not; as Node prints objects; lists of them; as a header; in the user part of a URL. */
 const PATTERNS: readonly [RegExp, string][] = [
   [new RegExp(`\\b(${NAME})=[^&\\s"'\\\\]+`, 'gi'), '$1=***'],
-  [new RegExp(`(\\\\*"${NAME}\\\\*"\\s*:\\s*\\\\*")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1***'],
+  [new RegExp(`(\\\\{0,8}"${NAME}\\\\{0,8}"\\s*:\\s*\\\\{0,8}")(?:[^"\\\\]|\\\\[^"])+`, 'gi'), '$1***'],
   [new RegExp(`(\\b${NAME}'?: ')(?:[^'\\\\]|\\\\.)+`, 'gi'), '$1***'],
   [new RegExp(`(\\b${NAME}[\\\\"']*:\\s*\\[)[^\\]]*`, 'gi'), '$1'],
   [/\b(Bearer|Basic)[\s,]+[\w.~+/=:-]+/gi, '$1 ***'],
-  [/(\w+:\/\/)[^/\s"'@\\]+@/g, '$1***@'],
+  [/(:\/\/)[^/\s"'@\\]+@/g, '$1***@'],
   // Ours by their form: tokens of people, keys that sign, and what `createToken` makes.
-  [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '***'],
-  [/\bwhsec_[\w+/=-]+/g, 'whsec_***'],
+  [/(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g, '***'],
+  [/(?<![\w-])whsec_[\w+/=-]+/g, 'whsec_***'],
   [/(?<![\w-])[\w-]{43}(?![\w-])/g, '***']
 ]
 
@@ -40,27 +40,55 @@ export function createLogger(
   level: LogLevel,
   write: (line: string) => void = (line) => process.stderr.write(line)
 ): RootLogger {
-  const hidden = new Set<string>()
-  let pattern: RegExp | undefined
-
+  const { hide, withoutHidden } = createHiding()
   const log = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: serializeError } },
-    { write: (line: string) => write(redact(pattern ? line.replace(pattern, '***') : line)) }
+    { write: (line: string) => write(redact(withoutHidden(line))) }
   )
-  return Object.assign(log, {
-    hide(secrets: readonly string[]) {
-      for (const secret of secrets) for (const form of formsOf(secret)) hidden.add(form)
-      // The longest first: of two that begin alike the other would leave its end.
-      const texts = [...hidden].toSorted((a, b) => b.length - a.length)
-      pattern = texts.length > 0 ? new RegExp(texts.map((text) => RegExp.escape(text)).join('|'), 'g') : undefined
-    }
-  })
+  return Object.assign(log, { hide })
 }
 
-/** As it is, in JSON, in JSON that stands in JSON, and in a URL. */
+/** Texts are looked up by as many of their first letters; shorter ones cannot be hidden. */
+const START = 8
+
+/** Takes texts out of lines, in a time that does not depend on how many they are. */
+function createHiding(): { hide: (secrets: readonly string[]) => void; withoutHidden: (line: string) => string } {
+  const byStart = new Map<string, string[]>()
+
+  return {
+    hide(secrets) {
+      for (const text of secrets.flatMap(formsOf).filter(({ length }) => length >= START)) {
+        const start = text.slice(0, START)
+        const known = byStart.get(start) ?? []
+        // The longest first: of two that begin alike the other would leave its end.
+        if (!known.includes(text))
+          byStart.set(
+            start,
+            [...known, text].toSorted((a, b) => b.length - a.length)
+          )
+      }
+    },
+    withoutHidden(line) {
+      if (byStart.size === 0) return line
+      let shown = ''
+      let from = 0
+      for (let at = 0; at + START <= line.length; at++) {
+        const text = byStart.get(line.slice(at, at + START))?.find((secret) => line.startsWith(secret, at))
+        if (text === undefined) continue
+        shown += `${line.slice(from, at)}***`
+        from = at + text.length
+        at = from - 1
+      }
+      return shown + line.slice(from)
+    }
+  }
+}
+
+/** As it is, in a URL, and in JSON; which may stand in JSON, as every line does, and that again. */
 function formsOf(secret: string): string[] {
-  const inJson = JSON.stringify(secret).slice(1, -1)
-  return [secret, inJson, JSON.stringify(inJson).slice(1, -1), encodeURIComponent(secret)]
+  const forms = [encodeURIComponent(secret), secret]
+  for (let depth = 0; depth < 3; depth++) forms.push(JSON.stringify(forms.at(-1)).slice(1, -1))
+  return [...new Set(forms)]
 }
 
 /** What comes back within it is no news. */

@@ -716,8 +716,8 @@ void t.test('unknown keys', async (t) => {
     [
       'names of objects in JavaScript',
       { file: 'constructor: 1\n__proto__: { server: 1 }' },
-      'lactea.yaml:1: constructor is not a known key; known here are server, data, media, im, bots, maim, provision, limits, log',
-      'lactea.yaml:2: __proto__ is not a known key; known here are server, data, media, im, bots, maim, provision, limits, log'
+      'lactea.yaml:1: constructor is not a known key; known here are server, data, media, outgoing, im, bots, maim, provision, limits, log',
+      'lactea.yaml:2: __proto__ is not a known key; known here are server, data, media, outgoing, im, bots, maim, provision, limits, log'
     ],
     [
       'a forgotten space after the colon, without the secret behind it',
@@ -1157,6 +1157,11 @@ void t.test('what belongs together', async (t) => {
       { file: 'im:\n  jwks_issuer: https://a/\n  jwks_audience: b' },
       'lactea.yaml:2: im.jwks_issuer says nothing without im.jwks_url',
       'lactea.yaml:3: im.jwks_audience says nothing without im.jwks_url'
+    ],
+    [
+      'networks that nothing is held to',
+      { file: 'outgoing:\n  allowed_networks: [10.0.0.0/8]' },
+      'lactea.yaml:2: outgoing.allowed_networks says nothing without outgoing.guard'
     ],
     [
       'links that show the wrong secret, or none',
