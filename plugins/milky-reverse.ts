@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { WebSocket } from 'ws'
@@ -10,8 +11,10 @@ import { createConnection } from '../src/net/connection.ts'
 import { cursorName } from '../src/net/cursor.ts'
 import { callReverse } from '../src/net/dial.ts'
 import { explainFailure } from '../src/net/explain.ts'
+import { parseCursor, type Since } from '../src/net/log-place.ts'
 import { isOwnMessage, serveCalls, type Serving } from '../src/net/serve.ts'
 import type { Running } from '../src/net/targets.ts'
+import { withCursor } from '../src/protocols/cursor-codec.ts'
 import { createDraftSocketCodec } from '../src/protocols/milky-draft.ts'
 import { createMilkySocketCodec } from '../src/protocols/milky-socket.ts'
 import { createId } from '../src/secrets.ts'
@@ -39,6 +42,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
     target.format === 'v1'
       ? [createMilkySocketCodec(gateway.links.absoluteLinkOf, limits.group_members), gateway.milky]
       : [createDraftSocketCodec(), gateway.draft]
+  const cursorCodec = withCursor(codec)
   const push = await createConfirmedPush({
     store,
     hub,
@@ -46,7 +50,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
     accountId: bot.id,
     cursor: cursorName('reverse', bot.id, target.url),
     wants: (event) => bot.report_self || !isOwnMessage(event, bot.id),
-    encode: (event) => codec.encodeEvent(event, bot.id),
+    encode: (event, tellsCursor) => (tellsCursor ? cursorCodec : codec).encodeEvent(event, bot.id),
     onSent(event) {
       // Whoever is switched off hears of it, and nothing after it.
       if (event.kind !== 'account.disabled') return false
@@ -59,7 +63,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
   const lookup = await gateway.outgoing.lookupFor(target.url, (words) => log.warn(words))
   let serving: Serving | undefined
 
-  function onOpen(socket: WebSocket, stream: Socket | undefined): () => void {
+  function onOpen(socket: WebSocket, stream: Socket | undefined, answer: IncomingHttpHeaders): () => void {
     const connection = createConnection({
       socket,
       maxQueuedBytes: limits.connection_buffer,
@@ -78,7 +82,7 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
       frameRate: limits.frame_rate,
       onError: gateway.onError
     })
-    const endPush = push.open(socket, connection, stream)
+    const endPush = push.open(socket, connection, stream, sinceOf(answer))
 
     return () => {
       endPush()
@@ -112,4 +116,11 @@ export async function startMilkyReverse({ gateway, bot, target, limits }: MilkyR
       await push.settled()
     }
   }
+}
+
+/** Where the server that we dialled wants to begin, as it said when it let us in: "now" only asks for cursors. */
+function sinceOf(answer: IncomingHttpHeaders): Since {
+  const since = answer['lactea-since']
+  if (typeof since !== 'string') return undefined
+  return since === 'now' ? since : parseCursor(since)
 }

@@ -1,6 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findLogPlace, parseCursor, type LogPlaceOptions, type Since } from '../src/net/log-place.ts'
-import type { Codec } from '../src/protocols/codec.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -46,15 +45,4 @@ function sinceOfHeader({ headers }: FastifyRequest): number | undefined {
   const last = headers['last-event-id']
   if (typeof last !== 'string' || last === '') return undefined
   return parseCursor(last) ?? Infinity
-}
-
-/** The same language with the place of each event in front, for who asks for it: strict clients never see it. */
-export function withCursor(codec: Codec): Codec {
-  return {
-    name: `${codec.name}-cursor`,
-    encodeEvent(event, viewerId) {
-      const text = codec.encodeEvent(event, viewerId)
-      return text && `{"cursor":"${event.id}",${text.slice(1)}`
-    }
-  }
 }

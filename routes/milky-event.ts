@@ -9,7 +9,7 @@ import {
   type IdentifyBot
 } from '../plugins/auth.ts'
 import { allowOrigin, permitCall } from '../plugins/cors.ts'
-import { findStart, withCursor, type Start } from '../plugins/since.ts'
+import { findStart, type Start } from '../plugins/since.ts'
 import type { Config } from '../src/config.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { watchAccess } from '../src/net/access.ts'
@@ -19,6 +19,7 @@ import { createFollower, type Follower } from '../src/net/follower.ts'
 import { FrameBudget } from '../src/net/frame-budget.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { createTurnstile } from '../src/net/turnstile.ts'
+import { withCursor } from '../src/protocols/cursor-codec.ts'
 import { createMilkyCodec } from '../src/protocols/milky-events.ts'
 import { createId } from '../src/secrets.ts'
 

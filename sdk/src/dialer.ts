@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket, type ClientOptions } from 'ws'
@@ -26,9 +27,14 @@ export interface DialerOptions {
   readonly socketOptions?: ClientOptions
   /**
    * Called at once when the socket is open, before anything was read from it. Gives back what to do when it closed, with its
-   * close code. `stream` is what lies below, to ask how much has come.
+   * close code. `stream` is what lies below, to ask how much has come; `answer` are the headers with which the other side
+   * let us in.
    */
-  readonly onOpen: (socket: WebSocket, stream: Socket | undefined) => (code: number) => void
+  readonly onOpen: (
+    socket: WebSocket,
+    stream: Socket | undefined,
+    answer: IncomingHttpHeaders
+  ) => (code: number) => void
   readonly onState: (state: DialState) => void
   readonly retry?: { readonly firstMs: number; readonly maxMs: number }
   /** A connection that lived this long counts as good: the next wait begins small again. */
@@ -81,6 +87,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
       let failure: string | undefined
       let onClosed: (code: number) => void = () => {}
       let stream: Socket | undefined
+      let answer: IncomingHttpHeaders = {}
       socket = dialled
       // The time-out of `ws` begins anew with every byte: a server could take for ever over its answer.
       const deadline = handshakeMs > 0 ? setTimeout(giveUp, handshakeMs) : undefined
@@ -91,13 +98,14 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
 
       dialled.once('upgrade', (response) => {
         stream = response.socket
+        answer = response.headers
         stream.setKeepAlive(true, KEEP_ALIVE_MS)
       })
       dialled.once('open', () => {
         clearTimeout(deadline)
         openedAt = performance.now()
         if (stream) guardReading({ socket: dialled, stream, isMasked: false })
-        onClosed = onOpen(dialled, stream)
+        onClosed = onOpen(dialled, stream, answer)
         onState({ state: 'open' })
         if (abort.signal.aborted) dialled.close(SHUTDOWN.code, SHUTDOWN.reason)
       })

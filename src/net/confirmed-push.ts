@@ -8,6 +8,7 @@ import { createFollower } from './follower.ts'
 import { createFrame } from './frame.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Hub } from './hub.ts'
+import type { Since } from './log-place.ts'
 
 export interface ConfirmedPushOptions {
   readonly store: Pick<Store, 'openCursor' | 'saveCursor' | 'readEvents'>
@@ -17,8 +18,11 @@ export interface ConfirmedPushOptions {
   /** The name of the place in the log. */
   readonly cursor: string
   readonly wants: (event: GatewayEvent) => boolean
-  /** The frame for an event; undefined when there is no word for it. An event that cannot be told is passed over. */
-  readonly encode: (event: GatewayEvent) => string | undefined | Promise<string | undefined>
+  /**
+   * The frame for an event; undefined when there is no word for it. An event that cannot be told is passed over. Whether it
+   * has its place with it is as the other side wants it.
+   */
+  readonly encode: (event: GatewayEvent, tellsCursor: boolean) => string | undefined | Promise<string | undefined>
   /** Called when an event was handed to the socket; true ends the pushing for this connection. */
   readonly onSent?: (event: GatewayEvent) => boolean
   readonly onError: (err: unknown) => void
@@ -30,10 +34,15 @@ export interface ConfirmedPushOptions {
 
 export interface ConfirmedPush {
   /**
-   * Begins behind the last confirmed place. `stream` is what lies below the socket. Gives back what to call when the
-   * connection is over, with its close code.
+   * Begins behind the last confirmed place, or where the other side says. `stream` is what lies below the socket. Gives
+   * back what to call when the connection is over, with its close code.
    */
-  readonly open: (socket: WebSocket, connection: Connection, stream: Socket | undefined) => (code?: number) => void
+  readonly open: (
+    socket: WebSocket,
+    connection: Connection,
+    stream: Socket | undefined,
+    since?: Since
+  ) => (code?: number) => void
   /** Resolves when the newest place is stored. */
   readonly settled: () => Promise<void>
 }
@@ -59,12 +68,26 @@ export async function createConfirmedPush(options: ConfirmedPushOptions): Promis
     cursor.advance(eventId)
   }
 
-  function open(socket: WebSocket, connection: Connection, stream: Socket | undefined): (code?: number) => void {
-    let sent = confirmed
+  /** What the other side says it has is confirmed by it; what it wants again it hears again. */
+  function beginAt(since: Since): number {
+    // A place that was not given out yet is one of another log.
+    if (typeof since !== 'number' || since > hub.position()) return confirmed
+    if (since > confirmed) confirm(since)
+    return since
+  }
+
+  function open(
+    socket: WebSocket,
+    connection: Connection,
+    stream: Socket | undefined,
+    since?: Since
+  ): (code?: number) => void {
+    const from = beginAt(since)
+    let sent = from
     /** The first event that was told and is not confirmed. */
     let first: number | undefined
     let onConfirmed = (): void => {}
-    const follower = createFollower({ store, hub, accountId, from: confirmed, wants, onError })
+    const follower = createFollower({ store, hub, accountId, from, wants, onError })
     const ask = askLater(() => connection.isOpen() && socket.ping(`cursor ${sent}`))
 
     socket.on('pong', (payload) => {
@@ -77,7 +100,7 @@ export async function createConfirmedPush(options: ConfirmedPushOptions): Promis
     heartbeat.watch(socket, { payload: () => `cursor ${sent}`, stream })
 
     async function tell(event: GatewayEvent): Promise<void> {
-      const encoded = encode(event)
+      const encoded = encode(event, since !== undefined)
       const text = encoded instanceof Promise ? await encoded : encoded
       if (text === undefined) return
       first ??= event.id

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { makeDirectory } from '../helpers/directory.ts'
 import { startService } from '../helpers/service.ts'
@@ -75,7 +75,7 @@ function manyBots(listeners: number): object {
 
 /** A WebSocket whose owner reads a kilobyte each second. */
 async function openSlowly(t: Test, port: number, token: string): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', highWaterMark: BYTES_PER_S } as Parameters<typeof connect>[0])
+  const socket = connect({ port, host: '127.0.0.1', highWaterMark: BYTES_PER_S } as NetConnectOpts)
   socket.on('error', () => {})
   await once(socket, 'connect')
   socket.write(

@@ -21,6 +21,10 @@ export interface BotServer {
   readonly most: () => number
   /** Answers the next handshakes with these statuses instead of letting them in. */
   readonly refuse: (...statuses: number[]) => void
+  /** From now on the answer to a handshake has these headers too. */
+  readonly answerWith: (headers: Readonly<Record<string, string>>) => void
+  /** Cuts the connections; they may be dialled again. */
+  readonly cut: () => void
   /** Cuts everything; another may listen at the same port then. */
   readonly stop: () => Promise<void>
 }
@@ -44,6 +48,8 @@ export async function startBotServer(
   const server = new WebSocketServer({ noServer: true, autoPong, maxPayload })
   const waiting: Dialled[] = []
   const refusals: number[] = []
+  let answer: Readonly<Record<string, string>> = {}
+  server.on('headers', (lines: string[]) => lines.push(...Object.entries(answer).map((entry) => entry.join(': '))))
   let most = 0
   let wake = (): void => {}
 
@@ -78,6 +84,8 @@ export async function startBotServer(
     open: () => server.clients.size,
     most: () => most,
     refuse: (...statuses) => void refusals.push(...statuses),
+    answerWith: (headers) => void (answer = headers),
+    cut: () => server.clients.forEach((socket) => socket.terminate()),
     stop
   }
 }

@@ -69,6 +69,37 @@ t.test('dials again after every close, never twice at once, and tells what was m
   t.equal(server.most(), 1, 'one connection at a time')
 })
 
+t.test('the server that is dialled may say where it was', async (t) => {
+  const server = await startBotServer(t)
+  const bots = withSecondBot({ reverse_ws: [{ url: server.url }] })
+  const app = await startApp(t, { config: { bots } })
+  const first = await server.next()
+  const cursors: number[] = []
+  for (let index = 1; index <= 4; index++) {
+    await say(app, `word ${index}`)
+    const frame = await first.next()
+    t.equal(heard(frame), `Group:100001:${index}`)
+    t.notOk('cursor' in frame, 'nobody has asked for it')
+    cursors.push(await lastEventId(app))
+  }
+  await first.asked(cursors[3] as number)
+
+  async function again(since: string): Promise<Dialled> {
+    server.answerWith({ 'Lactea-Since': since })
+    server.cut()
+    return server.next()
+  }
+  const second = await again(String(cursors[1]))
+  t.match(await second.next(), { cursor: String(cursors[2]), data: { data: { message_id: 'Group:100001:3' } } })
+  t.match(await second.next(), { cursor: String(cursors[3]), data: { data: { message_id: 'Group:100001:4' } } })
+  await second.asked(cursors[3] as number)
+  const third = await again('999999')
+  await say(app, 'next')
+  const frame = await third.next()
+  t.equal(frame.data.data.segments[0].data.text, 'next', 'a place of another log begins where the gateway has it')
+  t.equal(frame.cursor, String(await lastEventId(app)))
+})
+
 t.test('dials again after handshakes that fail', async (t) => {
   const server = await startBotServer(t)
   server.refuse(401, 404)

@@ -67,6 +67,16 @@ const ways: readonly [name: string, open: Way][] = [
   ['/event as a stream', overStream]
 ]
 
+/** With what an opening was refused. */
+async function statusOf(opening: Promise<unknown>): Promise<number> {
+  try {
+    await opening
+  } catch (err) {
+    return (err as { status: number }).status
+  }
+  return 200
+}
+
 const say = async (app: Running, words: string): Promise<void> => {
   const answer = await app.milky('token-one', 'send_group_message', { group_id: 100001, message: text(words) })
   if (answer.status !== 'ok') throw new Error(answer.message)
@@ -149,7 +159,7 @@ for (const [name, open] of ways) {
   t.test(`${name}: what is no cursor is refused with a sentence`, async (t) => {
     const app = await startApp(t)
     for (const since of ['x', '-1', '1.5', '1&since=2', '9'.repeat(16), 'NOW', '%00'])
-      await t.rejects(open(t, app, since), { status: 400 }, since)
+      t.equal(await statusOf(open(t, app, since)), 400, since)
     await t.resolves(open(t, app, ''), 'a program that has none yet')
   })
 }
