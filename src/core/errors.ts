@@ -18,7 +18,7 @@ export const REASONS = {
   disabled: "the caller's account is switched off",
   unavailable:
     'the store, or a server that something is fetched from, cannot answer now; nothing was done, trying again is safe',
-  timeout: 'it takes long and goes on; with an idempotency key, `get_action_result` tells what comes of it',
+  timeout: 'it takes long and goes on; with an idempotency key, get_action_result tells what comes of it',
   no_space: 'the disk of the gateway is full; trying again is safe, once there is room',
   unknown: 'it may have been done or not; trying again is safe with an idempotency key only',
   internal: 'a mistake of the gateway'
