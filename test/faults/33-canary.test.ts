@@ -225,6 +225,9 @@ async function useEverything(t: Test, secrets: string[]): Promise<Heard[]> {
     await fetch(`${app.url}/send_group_message`, { method: 'POST', headers, body })
     await hook.next()
     await app.logged('answered 500')
+    // What failed waits; another chat does not wait for it.
+    const direct = JSON.stringify({ user_id: 10002, message: text(PRIVATE) })
+    await fetch(`${app.url}/send_private_message`, { method: 'POST', headers, body: direct })
     await hook.next()
     await app.logged('an action in the answer')
     await app.logged('ECONNREFUSED')
