@@ -294,6 +294,34 @@ void t.test('the extension profile', async (t) => {
     t.match(await ext.next(), { type: 'error', payload: { error_code: 'VALIDATION_ERROR' } })
   })
 
+  t.test('sync of a client that missed what is not in the log any more begins anew', async (t) => {
+    const app = await startPeople(t)
+    const { chats, accounts, store } = app.lactea.gateway
+    const sender = await accounts.get(bob)
+    for (let index = 1; index <= 10; index++)
+      await chats.send({ chatId: GROUP, sender, segments: [{ type: 'text', text: `message ${index}` }] })
+    await store.dropEvents({ keptFrom: 0, keep: 4, limit: 1000 })
+    const oldest = await store.oldestEventSeq(GROUP)
+    const ext = await openExt(t, app, alice)
+    await heardSoFar(ext)
+    for (const [known, type] of [
+      [oldest - 2, 'sync.reset'],
+      [oldest - 1, 'sync.result'],
+      [oldest + 3, 'sync.done']
+    ] as const) {
+      ext.send({ type: 'sync', payload: { known: { [GROUP]: known } } })
+      const first = await ext.next()
+      t.equal(first.type, type)
+      if (type === 'sync.result')
+        t.strictSame(
+          contents(first.payload.chats[0].events),
+          [7, 8, 9, 10].map((number) => `message ${number}`)
+        )
+      if (type !== 'sync.done') await ext.find((frame) => frame.type === 'sync.done')
+    }
+    t.equal((await store.listMessages({ chatId: GROUP, limit: 100 })).length, 10, 'a page of it has everything')
+  })
+
   t.test('a token can be renewed before it ends', async (t) => {
     const app = await startPeople(t)
     const token = await app.signIn('alice', 'alice-secret')
