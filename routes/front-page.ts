@@ -56,7 +56,7 @@ const rows: readonly (readonly [opens: Door | 'always', row: Row])[] = [
     }
   ],
   ['pages', { door: 'GET /chat', for: 'people', what: 'a page to chat in the browser' }],
-  ['pages', { door: 'GET /console', for: 'the operator', what: 'what goes on here' }],
+  ['pages', { door: 'GET /console', for: 'the operator', what: 'a page with what goes on here' }],
   ['ops', { door: 'GET /metrics', for: 'operations', what: 'what goes on, for Prometheus' }],
   [
     'always',

@@ -1,21 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { chatPage } from './chat-page.ts'
-
-const CONSOLE = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Lactea console</title><link rel="icon" href="data:,">
-<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:40rem;padding:0 1rem}</style>
-<h1>Operator console</h1>
-<p>The console is not part of this version. Keep the set-up code of the first start: it will ask for it.</p>
-<p>Until then, bots, people and groups are managed on the command line: <code>npx lactea --help</code>.</p>
-`
+import { consolePage } from './console-page.ts'
 
 /** Pages for browsers. */
 export async function pages(app: FastifyInstance): Promise<void> {
   for (const [path, html] of [
     ['/chat', chatPage],
-    ['/console', CONSOLE]
+    ['/console', consolePage]
   ] as const) {
     const headers = toHeaders(html)
     app.get(path, async (_request, reply) => reply.headers(headers).type('text/html; charset=utf-8').send(html))

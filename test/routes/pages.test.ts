@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { Script } from 'node:vm'
 import t, { type Test } from 'tap'
-import { startApp } from '../helpers/app.ts'
+import { startApp, type Running } from '../helpers/app.ts'
+import { routesOf } from '../helpers/routes.ts'
 
 for (const path of ['/chat', '/console'])
   void t.test(`GET ${path} is a page that loads nothing from elsewhere and runs nowhere else`, async (t) => {
@@ -25,32 +26,70 @@ for (const path of ['/chat', '/console'])
     }
   })
 
-async function readChat(t: Test): Promise<{ html: string; script: string }> {
+async function readPage(t: Test, path: string): Promise<{ app: Running; html: string; script: string }> {
   const app = await startApp(t)
-  const html = await (await fetch(`${app.url}/chat`)).text()
+  const html = await (await fetch(`${app.url}${path}`)).text()
   const [, script = ''] = /<script>([^]+)<\/script>/.exec(html) ?? []
-  return { html, script }
+  return { app, html, script }
 }
 
-void t.test('the script of /chat is one that a browser can read', async (t) => {
-  const { html, script } = await readChat(t)
-  t.ok(new Script(script), 'it parses')
-  for (const [, id = ''] of script.matchAll(/byId\('([\w-]+)'\)/g))
-    t.ok(html.includes(`id="${id}"`), `what it looks for as ${id} is there`)
+const readChat = (t: Test) => readPage(t, '/chat')
+
+for (const path of ['/chat', '/console']) {
+  void t.test(`the script of ${path} is one that a browser can read`, async (t) => {
+    const { html, script } = await readPage(t, path)
+    t.ok(new Script(script), 'it parses')
+    for (const [, id = ''] of script.matchAll(/(?:byId|fill|handle)\('([\w-]+)'/g))
+      t.ok(html.includes(`id="${id}"`), `what it looks for as ${id} is there`)
+  })
+
+  void t.test(`what others say cannot become a part of ${path}`, async (t) => {
+    const { html, script } = await readPage(t, path)
+    t.notMatch(script, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|DOMParser|eval\(|Function\(/)
+    t.notMatch(html, /<[^>]+\son\w+\s*=|javascript:/, 'nothing of the markup runs by itself')
+  })
+
+  void t.test(`everything that one fills in or looks at on ${path} has a name to be read out`, async (t) => {
+    const { html } = await readPage(t, path)
+    const labels = [...html.matchAll(/<label[^>]*>([^]*?)<\/label>/g)].map(([, label = '']) => label)
+    t.equal(labels.filter((label) => label.includes('<input')).length, html.split('<input').length - 1)
+    for (const [tag] of html.matchAll(/<(?:video|nav|section|ul|table)\b[^>]*>/g)) t.match(tag, /aria-label="\w/, tag)
+    for (const [, words = ''] of html.matchAll(/<button[^>]*>([^<]*)/g)) t.match(words, /\w/)
+  })
+}
+
+void t.test('/console has every word in two languages', async (t) => {
+  const { html } = await readPage(t, '/console')
+  const [markup = ''] = html.split('<script>')
+  const bare = [...markup.matchAll(/<(\w+)([^>]*)>\s*([A-Za-z][^<]+)/g)].filter(
+    ([, tag = '', attributes = '', words = '']) =>
+      !['title', 'style'].includes(tag) &&
+      !attributes.includes('data-zh=') &&
+      !['ID', 'Webhooks'].includes(words.trim())
+  )
+  t.strictSame(
+    bare.map(([text]) => text),
+    []
+  )
 })
 
-void t.test('what others say cannot become a part of /chat', async (t) => {
-  const { html, script } = await readChat(t)
-  t.notMatch(script, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|DOMParser|eval\(|Function\(/)
-  t.notMatch(html, /<[^>]+\son\w+\s*=|javascript:/, 'nothing of the markup runs by itself')
-})
-
-void t.test('everything that one fills in or looks at on /chat has a name to be read out', async (t) => {
-  const { html } = await readChat(t)
-  const labels = [...html.matchAll(/<label[^>]*>([^]*?)<\/label>/g)].map(([, label = '']) => label)
-  t.equal(labels.filter((label) => label.includes('<input')).length, html.split('<input').length - 1)
-  for (const [tag] of html.matchAll(/<(?:video|nav|section|ul)\b[^>]*>/g)) t.match(tag, /aria-label="\w/, tag)
-  for (const [, words = ''] of html.matchAll(/<button[^>]*>([^<]*)/g)) t.match(words, /\w/)
+void t.test('/console calls what is there', async (t) => {
+  const { app, script } = await readPage(t, '/console')
+  const routes = routesOf(app)
+  const whole = [...script.matchAll(/'(\/api\/[\w/-]+[\w])(?:\?[^']*)?'/g)].map(([, path = '']) => path)
+  t.ok(whole.length >= 7, whole.join(', '))
+  for (const path of whole)
+    t.ok(
+      routes.some((route) => route.endsWith(` ${path}`)),
+      path
+    )
+  const parts = [...script.matchAll(/path \+ '(\/[\w-]+)/g)].map(([, part = '']) => part)
+  t.ok(parts.length >= 9, parts.join(', '))
+  for (const part of parts)
+    t.ok(
+      routes.some((route) => route.endsWith(`/:id${part}`)),
+      part
+    )
 })
 
 void t.test('/chat speaks the frames of the document and no other', async (t) => {
