@@ -76,7 +76,7 @@ const MAX_HEADERS = 200
 /** How often connections that wait for nothing are looked for while the gateway closes. */
 const SWEEP_MS = 100
 /** How long requests under way may take when the gateway ends; a container is killed after ten seconds. */
-const FINISH_MS = 7000
+const FINISH_MS = 5000
 
 /** All addresses feed one application. Throws with a sentence when there is something wrong with the files of TLS. */
 export function createListeners({ host, port, tls, listeners }: Config['server']): Listeners {

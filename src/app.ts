@@ -40,7 +40,7 @@ import { milkySocket } from '../routes/milky-socket.ts'
 import { pages } from '../routes/pages.ts'
 import { wsLost } from '../routes/ws-lost.ts'
 import { createMemoryBus } from './bus/memory.ts'
-import { isLoopback, maskUrl, secretsOf, toOrigin, type Config, type ConfigChange } from './config.ts'
+import { findWarnings, isLoopback, maskUrl, secretsOf, toOrigin, type Config, type ConfigChange } from './config.ts'
 import type { Clock } from './core/clock.ts'
 import { openBlobs } from './files/blobs.ts'
 import { welcome, type Welcome } from './first-start.ts'
@@ -147,6 +147,7 @@ interface Ground {
 async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
   const { live, config, log, secret, place, listeners, unlock } = ground
   const { store, accounts } = gateway
+  for (const words of findWarnings(config)) log.warn(words)
   await provision(config, gateway)
   const made = await welcome({ store, accounts, config })
   const bots = await createBotIdentity(config, gateway)
@@ -288,6 +289,7 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     await provision(next, gateway)
     await brains.load(next)
     await bots.use(next)
+    for (const words of findWarnings(next)) log.warn(words)
     const change = live.adopt(next)
     log.level = config.log.level
     try {

@@ -27,6 +27,7 @@ export {
   type ServerTls,
   WebhookConfig
 } from './config/schema.ts'
+export { findWarnings } from './config/warnings.ts'
 export { maskSecrets, maskUrl, secretsOf } from './config/secrets.ts'
 
 /** File that is read from the working directory when none is named. */

@@ -10,7 +10,7 @@ import { listAudit, writtenDown, type Told } from './cli/audit.ts'
 import { notify, type NoticeRequest } from './cli/notices.ts'
 import * as operators from './cli/operators.ts'
 import * as webhooks from './cli/webhooks.ts'
-import { loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
+import { findWarnings, loadConfig, maskSecrets, type ConfigOverrides } from './config.ts'
 import { prepareDataDir } from './secrets.ts'
 import { readVersion } from './version.ts'
 
@@ -93,7 +93,9 @@ command(program, 'start', 'run the gateway')
 
 command(program, 'check-config', 'print every mistake of the configuration, or what it amounts to').action(
   (options: Common) => {
-    process.stdout.write(stringify(maskSecrets(load(options).config)))
+    const { config } = load(options)
+    for (const words of findWarnings(config)) process.stderr.write(`warning: ${words}\n`)
+    process.stdout.write(stringify(maskSecrets(config)))
   }
 )
 
