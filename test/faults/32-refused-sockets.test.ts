@@ -58,7 +58,7 @@ interface Target {
 
 const SAY = { action: 'send_group_message', params: { group_id: 100001, message: text('from a stranger') } }
 const WRITE = { type: 'message.send', payload: { receiver_id: 10002, content: 'from a stranger' } }
-const AUTH = { type: 'auth', payload: { token: 'wrong' } }
+const authWith = (token: string) => ({ type: 'auth', payload: { token } })
 const legacy = (platform: string) => ({
   message_info: { platform, message_id: '1', time: 1 },
   message_segment: { type: 'text', data: 'from a stranger' }
@@ -74,7 +74,10 @@ const TARGETS: readonly Target[] = [
   { path: '/event?access_token=wrong', frames: [SAY], isBot: true },
   ...['', '?token=wrong', '?ticket=wrong', '?token=token-one'].flatMap((query) => [
     { path: `/im/ws${query}`, frames: [WRITE] },
-    { path: `/im/ws${query}`, frames: [AUTH, WRITE] }
+    ...['wrong', 'token-one', 'key-one', ''].map((token) => ({
+      path: `/im/ws${query}`,
+      frames: [authWith(token), WRITE]
+    }))
   ]),
   ...['', '?api_key=wrong', '?api_key=key-off', '?api_key=token-one'].map((query) => ({
     path: `/maim/ws${query}`,

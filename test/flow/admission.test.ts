@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'
 import { PLACES } from '../../src/admission.ts'
-import type { Running } from '../helpers/app.ts'
+import { startApp, type Running } from '../helpers/app.ts'
 import {
   CREDENTIALS,
   DOOR_TABLE,
@@ -16,6 +16,7 @@ import {
   type Shown,
   type Way
 } from '../helpers/doors.ts'
+import { openSocket } from '../helpers/socket.ts'
 
 /** What everybody may ask for: pages, signs of life, and where tokens come from. */
 const OPEN = /^\/(?:health|ready|live|chat|console|\*|api\/auth\/(?:login|register|refresh))?$/
@@ -133,4 +134,29 @@ void t.test('of what is shown twice, each protocol has its own word which counts
     response.resume()
     t.equal(response.statusCode, status)
   }
+})
+
+void t.test('a bot without a token is for programs of this machine, and only until it has one', async (t) => {
+  const app = await startApp(t, { config: { bots: [{ id: 10001, nickname: 'Only' }], provision: {} } })
+  const call = DOOR_TABLE['Milky 1.2, calls'] as DoorRow
+  const rows: [headers: Record<string, string>, wanted: Reception][] = [
+    [{}, 'in'],
+    [{ authorization: 'Bearer anything' }, 'in'],
+    [{ origin: app.url }, 'in'],
+    [{ origin: 'https://evil.example' }, 401],
+    [{ origin: 'null' }, 401],
+    [{ host: 'evil.example' }, 401],
+    [{ 'x-forwarded-for': '203.0.113.9' }, 401],
+    [{ 'x-forwarded-host': 'localhost' }, 401],
+    [{ forwarded: 'for=127.0.0.1' }, 401],
+    [{ 'x-real-ip': '127.0.0.1' }, 401],
+    [{ via: '1.1 proxy' }, 401]
+  ]
+  for (const [headers, wanted] of rows) t.equal(await knock(app, call, { headers }), wanted, JSON.stringify(headers))
+
+  const socket = await openSocket(t, `${app.ws}/`)
+  await app.lactea.gateway.accounts.setToken(10001, 'its-first-token')
+  t.equal((await socket.closed).code, 1008)
+  t.equal(await knock(app, call, {}), 401)
+  t.equal(await knock(app, call, { headers: { authorization: 'Bearer its-first-token' } }), 'in')
 })

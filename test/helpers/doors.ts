@@ -158,7 +158,7 @@ export const DOOR_TABLE: Record<string, DoorRow> = {
     opens: { 'access token': PERSON_SOCKET, 'access token of an admin': PERSON_SOCKET, ticket: ['?ticket'] },
     missing: 1008,
     wrong: 1008,
-    covers: /^\/(?:im\/)?ws$/
+    covers: /^\/im\/ws$/
   },
   'maim_message API-Server': {
     path: '/maim/ws',
@@ -166,7 +166,7 @@ export const DOOR_TABLE: Record<string, DoorRow> = {
     opens: { 'maim key': KEY_WAYS },
     missing: 401,
     wrong: 401,
-    covers: /^\/(?:maim\/)?ws\/?$/
+    covers: /^\/maim\/ws$/
   },
   'maim_message legacy': {
     path: '/maim/legacy/ws',
@@ -174,7 +174,22 @@ export const DOOR_TABLE: Record<string, DoorRow> = {
     opens: { 'maim key': ['Authorization'], 'legacy token': ['Authorization'] },
     missing: 1008,
     wrong: 1008,
-    covers: /^\/(?:maim\/legacy\/)?ws\/?$/
+    covers: /^\/maim\/legacy\/ws\/?$/
+  },
+  // Told apart by what is shown; whoever shows nothing is a person.
+  'the address that people and brains share': {
+    path: '/ws',
+    method: 'WebSocket',
+    opens: {
+      'access token': PERSON_SOCKET,
+      'access token of an admin': PERSON_SOCKET,
+      ticket: ['?ticket'],
+      'maim key': [...KEY_WAYS, 'Authorization'],
+      'legacy token': ['Authorization']
+    },
+    missing: 1008,
+    wrong: 401,
+    covers: /^\/ws\/?$/
   },
   metrics: {
     path: '/metrics',
