@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { DATABASE, isSecret, readBackup, syncFolder, toStamp, type BackupNote } from './backup.ts'
 import { prepareDataDir } from './secrets.ts'
-import { checkDatabase, listContents, lockDirectory } from './store/index.ts'
+import { checkDatabase, findLastEventId, listContents, lockDirectory, skipEventIds } from './store/index.ts'
 
 export interface RestoreOptions {
   /** The data directory; made when it is not there. */
@@ -37,6 +37,8 @@ const READY = 'restore.ready.'
 /** What was there before is aside: what is new is being moved to its place. */
 const FILLING = 'restore.filling.'
 const ASIDE = 'before-restore-'
+/** Ids of events that are left out: as many as may have been given out since the backup, which nobody knows. */
+const ID_GAP = 100_000
 
 /**
  * Puts a backup into a data directory on which nothing runs. It is unpacked beside what is there and checked to its last
@@ -62,6 +64,9 @@ export async function restoreBackup({ dir, file, isForced, now }: RestoreOptions
       await rm(incoming, { recursive: true, force: true })
       throw err
     })
+    // Those of the database that is there were given out; of one that is lost nobody knows how many were.
+    const known = existing.includes(DATABASE) ? findLastEventId(join(dir, DATABASE)) : undefined
+    skipEventIds(join(incoming, DATABASE), Math.max(known ?? note.last_event_id + ID_GAP, note.last_event_id), now)
     const stamp = toStamp(now)
     await rename(incoming, join(dir, `${READY}${stamp}`))
     await syncFolder(dir)

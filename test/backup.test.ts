@@ -113,6 +113,30 @@ t.test('a restore', async (t) => {
     t.ok(existsSync(join(other, 'media')), 'what is not of the gateway stays')
   })
 
+  t.test('gives out no id of an event again', async (t) => {
+    const { dir, file } = await makePlace(t, 'hello')
+    await backUp(dir, file)
+    const sayMore = async (at: string): Promise<{ id: number; seq: number }> => {
+      const store = await openSqliteStore({ path: join(at, 'lactea.db'), isShort: true })
+      const message = await say(store, (await store.listGroups())[0]?.id ?? 0, 10001, 'more')
+      const { events } = await store.readEvents(10001, 0, 10)
+      t.strictSame(
+        events.map(({ kind }) => kind),
+        events.map(() => 'message.created'),
+        'nobody hears of anything else'
+      )
+      await store.close()
+      return message
+    }
+    const lost = await sayMore(dir)
+    t.equal(lost.id, 2)
+    await restore(dir, file, true)
+    t.match(await sayMore(dir), { id: lost.id + 2, seq: lost.seq })
+    const elsewhere = join(dirname(file), 'new')
+    await restore(elsewhere, file)
+    t.match(await sayMore(elsewhere), { id: 100_003, seq: lost.seq })
+  })
+
   t.test('is refused while a gateway works on the directory', async (t) => {
     const { dir, file } = await makePlace(t, 'hello')
     await backUp(dir, file)

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fdatasyncSync, openSync } from 'node:fs'
 import { backup, DatabaseSync } from 'node:sqlite'
+import { INBOX } from '../core/event.ts'
 import { SCHEMA_VERSION } from './migrations/index.ts'
 import { isDamage } from './result-codes.ts'
 
@@ -96,6 +97,36 @@ export function listContents(path: string): string[] {
       .prepare('select distinct sha256 from files order by sha256')
       .all()
       .map(({ sha256 }) => String(sha256))
+  } finally {
+    db.close()
+  }
+}
+
+/** The last event that a database has given out; undefined when it cannot be read. */
+export function findLastEventId(path: string): number | undefined {
+  try {
+    const db = openExisting(path)
+    try {
+      return numberOf(db, 'select coalesce(max(id), 0) from events')
+    } finally {
+      db.close()
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Lets ids of events and messages go on behind `lastId`, by an event that nobody hears. What was given out after a
+ * backup was made would come again for something else, and receivers that know the id would take it for a repetition.
+ */
+export function skipEventIds(path: string, lastId: number, time: number): void {
+  const db = openExisting(path)
+  try {
+    db.prepare(
+      `insert into events(id, chat_id, event_seq, kind, time, data)
+       select :id, :chat, coalesce(max(event_seq), 0) + 1, 'log.restored', :time, '{}' from events where chat_id = :chat`
+    ).run({ id: lastId + 1, chat: INBOX.id, time })
   } finally {
     db.close()
   }
