@@ -17,7 +17,7 @@ const FREE_PIECES = 512
 /** What control frames may take that come between the fragments of one message. */
 const FREE_BYTES = 128 * 1024
 /** For `ws`: fragments of one message. */
-export const MAX_FRAGMENTS = 1024
+export const MAX_FRAGMENTS = 512
 /** How long the other side may take to go. */
 const CLOSE_MS = 2000
 

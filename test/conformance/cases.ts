@@ -1,3 +1,4 @@
+import { MAX_FRAGMENTS } from '../../sdk/src/read-guard.ts'
 import { BINARY, CLOSE, PING, PONG, TEXT, closePayload, type RawFrame } from '../helpers/raw-peer.ts'
 import { callOf, close, echo, fragment, maybeEcho, pong, refusal, wrap, type Case } from './case.ts'
 import { utf8Cases } from './cases-utf8.ts'
@@ -9,9 +10,7 @@ const KIB = 1024
 const MIB = 1024 * 1024
 
 const BINARY_WHY = 'calls and events are text: a binary message is closed upon with 1003, whatever is in it'
-const FRAGMENTS_WHY = 'a message has at most 1 024 fragments, since each costs memory of its own: 1008 above'
-/** Fragments that one message may have. */
-const MAX_FRAGMENTS = 1024
+const FRAGMENTS_WHY = 'a message has at most 512 fragments, since each costs memory of its own: 1008 above'
 
 /** Everything in chapters 1 to 7, 9 and 10 that the Autobahn suite does not call informational. */
 export const cases: readonly Case[] = [
