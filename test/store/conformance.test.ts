@@ -5,6 +5,7 @@ import { openSqliteStore } from '../../src/store/index.ts'
 import { auditStoreSuite } from '../suites/audit-store.ts'
 import { callStoreSuite } from '../suites/call-store.ts'
 import { deliveryStoreSuite } from '../suites/delivery-store.ts'
+import { effectStoreSuite } from '../suites/effect-store.ts'
 import { fileStoreSuite } from '../suites/file-store.ts'
 import { friendStoreSuite } from '../suites/friend-store.ts'
 import { groupFileStoreSuite } from '../suites/group-file-store.ts'
@@ -21,6 +22,7 @@ const suite = (t: Test, open: (t: Test) => Promise<Store>): void => {
   t.test('operators', async (t) => auditStoreSuite(t, open))
   t.test('calls', async (t) => callStoreSuite(t, open))
   t.test('webhooks', async (t) => deliveryStoreSuite(t, open))
+  t.test('keyed calls', async (t) => effectStoreSuite(t, open))
   t.test('people', async (t) => peopleStoreSuite(t, open))
   t.test('files', async (t) => fileStoreSuite(t, open))
   t.test('files of groups', async (t) => groupFileStoreSuite(t, open))
