@@ -149,7 +149,7 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
   function onFailure({ eventId, number, tried, nextAt }: Failure): void {
     const about = { event: eventId, attempt: number, status: tried.status, reason: tried.error }
     if (nextAt === undefined) log.error(about, 'webhook delivery failed for the last time; it can be asked for again')
-    else log.warn({ ...about, inS: nextAt - clock.now() }, 'webhook delivery failed, will try again')
+    else log.warn({ ...about, inS: nextAt - gateway.steady.now() }, 'webhook delivery failed, will try again')
   }
 
   /** Once for each time: whoever runs the gateway should not have to look for it. */

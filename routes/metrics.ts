@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Metric, Samples } from '../plugins/metrics.ts'
 import { admit as admitAt, type Identify } from '../src/admission.ts'
 import type { Config } from '../src/config.ts'
+import type { Target } from '../src/core/delivery-store.ts'
 import type { Gateway } from '../src/gateway.ts'
 import type { DoorStats, MaimStats } from '../src/net/maim-stats.ts'
 import { createKeyring } from '../src/secrets.ts'
@@ -21,7 +22,12 @@ export async function metrics(app: FastifyInstance, options: MetricsOptions): Pr
   const { server } = options.config
   let identify = identifyReader(server.metrics_token)
   options.gateway.onConfigChange(() => (identify = identifyReader(server.metrics_token)))
-  for (const metric of [...describeGateway(options), ...describeMaim(options.stats)]) app.metrics.add(metric)
+  for (const metric of [
+    ...describeGateway(options),
+    ...describeWebhooks(options.gateway),
+    ...describeMaim(options.stats)
+  ])
+    app.metrics.add(metric)
 
   /** Decided before anything is read. Whoever guesses is counted by address. */
   async function admit(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
@@ -100,6 +106,57 @@ function describeGateway({ gateway, databaseBytes, version }: MetricsOptions): M
       help: 'Size of the database with its write-ahead log.',
       kind: 'gauge',
       read: databaseBytes
+    }
+  ]
+}
+
+/** Webhooks by their names, which hold no address. */
+function describeWebhooks({ store }: Gateway): Metric[] {
+  const read = async (values: (target: Target) => Readonly<Record<string, number>>, label?: string): Promise<Samples> =>
+    (await store.listTargets()).flatMap((target) =>
+      Object.entries(values(target)).map(([name, value]) => {
+        const labels = { bot: String(target.botId), webhook: target.id }
+        return [label === undefined ? labels : { ...labels, [label]: name }, value] as const
+      })
+    )
+  return [
+    {
+      name: 'lactea_webhook_pending',
+      help: 'Events that wait in the database for a further try, and those that wait behind them.',
+      kind: 'gauge',
+      labels: ['bot', 'webhook'],
+      read: () => read(({ waiting }) => ({ waiting }))
+    },
+    {
+      name: 'lactea_webhook_dead',
+      help: 'Events whose tries are used up.',
+      kind: 'gauge',
+      labels: ['bot', 'webhook'],
+      read: () => read(({ dead }) => ({ dead }))
+    },
+    {
+      name: 'lactea_webhook_behind',
+      help: 'Events in the log behind the place of a webhook, for it or not.',
+      kind: 'gauge',
+      labels: ['bot', 'webhook'],
+      async read() {
+        const last = await store.lastEventId()
+        return read(({ cursor }) => ({ behind: Math.max(0, last - cursor) }))
+      }
+    },
+    {
+      name: 'lactea_webhook_active',
+      help: '1 while events are delivered, 0 while a webhook is paused or switched off.',
+      kind: 'gauge',
+      labels: ['bot', 'webhook'],
+      read: () => read(({ state }) => ({ active: state === 'active' ? 1 : 0 }))
+    },
+    {
+      name: 'lactea_webhook_attempts_total',
+      help: 'Tries, by what came of them.',
+      kind: 'counter',
+      labels: ['bot', 'webhook', 'result'],
+      read: () => read(({ takenCount, failedCount }) => ({ taken: takenCount, failed: failedCount }), 'result')
     }
   ]
 }

@@ -166,7 +166,9 @@ const GROWS: Readonly<Record<string, number>> = {
   stays: Infinity,
   notices: Infinity,
   group_requests: 1100,
-  friend_requests: 1100
+  friend_requests: 1100,
+  // Of the one webhook.
+  attempts: 1000
 }
 
 interface Leftovers {
