@@ -10,6 +10,7 @@ import { compileParams } from '../src/core/validate.ts'
 import { verify } from '../src/net/signature.ts'
 import type { Operator, OperatorAnswer, Operators } from '../src/operators.ts'
 import { toAnswer, toRefusal } from '../src/protocols/imsuite-rest.ts'
+import { parseObject } from '../src/protocols/json.ts'
 import { say } from '../src/protocols/words.ts'
 import { isFault, isTemporary, type Sessions } from '../src/sessions.ts'
 
@@ -84,12 +85,15 @@ export default fp(async (app: FastifyInstance, options: OperatorsOptions) => {
   app.decorateRequest('operator', null)
   app.decorateRequest('rawBody', '')
 
-  const parseJson = app.getDefaultJsonParser('error', 'error')
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     request.rawBody = String(body)
     if (body === '') return done(null, undefined)
-    return parseJson(request, String(body), done)
+    try {
+      done(null, parseObject(request.rawBody))
+    } catch (err) {
+      done(err as Error)
+    }
   })
 
   /** A token of an operator, or of a person who has signed in here: other issuers number their people by themselves. */
