@@ -45,10 +45,27 @@ export default fp(async (app: FastifyInstance, { limits, clock }: RateLimitOptio
     return async (request, key = toAddressKey(request.ip)) => count(key, max())
   }
 
+  const login = budget(() => limits.sign_in_rate)
+  let isTold = false
+
+  /** Behind a proxy that is not known as one, whoever guesses would lock everybody out. */
+  function tellOfProxy(request: FastifyRequest): void {
+    const address = request.socket.remoteAddress
+    if (isTold || request.headers['x-forwarded-for'] === undefined || request.ip !== address) return
+    isTold = true
+    app.log.warn(
+      { address },
+      'a sign-in came through a proxy that is not in server.trusted_proxies: all who come through it count as one address'
+    )
+  }
+
   app.decorate('budgets', {
     http: budget(() => limits.http_rate),
     upgrade: budget(() => limits.upgrade_rate),
-    login: budget(() => limits.sign_in_rate)
+    login(request, key) {
+      tellOfProxy(request)
+      return login(request, key)
+    }
   })
   app.decorate(
     'guesses',

@@ -79,6 +79,8 @@ fault({
       t.match(JSON.parse(line), { address: '127.0.0.1' })
       const audit = JSON.stringify((await get('audit')).body)
       t.ok(audit.includes('127.0.0.1'))
+      await ask(app, 'POST', '/api/auth/login', { body: { username: 'alice', password: 'x' }, headers: FORGED })
+      t.match(JSON.parse(await app.logged('server.trusted_proxies')), { address: '127.0.0.1' })
       const forged = [...app.lines, audit].filter((text) => /203\.0\.113\.7|evil\.example/.test(text))
       figure('lines with a forged address', forged.length, { is: 0 })
 
