@@ -30,7 +30,9 @@ export function startCheckpointer({ path, holdWrites, onError }: CheckpointOptio
 
   function startWorker(): Worker {
     const file = import.meta.url.endsWith('.ts') ? './checkpoint.ts' : './checkpoint.js'
-    const started = new Worker(new URL(file, import.meta.url), { workerData: { path } })
+    // Reports of Node on a crash speak of each thread by itself, and would tell the variables of the process here too.
+    const execArgv = ['--report-exclude-env']
+    const started = new Worker(new URL(file, import.meta.url), { workerData: { path }, execArgv })
     started.on('error', report)
     // Begun again with the next round: without a checkpoint the log would grow for ever.
     started.once('exit', () => {
