@@ -1,7 +1,8 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { GatewayEvent } from '../core/event.ts'
 import type { Store } from '../core/store.ts'
 import type { Hub } from './hub.ts'
+import { createTurnstile } from './turnstile.ts'
 
 /** Reads everything that an account may hear, from a position of the log on, for ever. */
 export interface Follower {
@@ -27,6 +28,8 @@ export interface FollowerOptions {
 }
 
 const PAGE = 200
+/** One for all of them: thousands may come back at once, and a log may be long in which nothing is wanted. */
+const turnstile = createTurnstile()
 
 /**
  * Old events come from the log, new ones straight from the hub, and when the reader is too slow for those, from the log
@@ -54,10 +57,12 @@ export function createFollower(options: FollowerOptions): Follower {
   })
 
   async function readPage(): Promise<void> {
-    // Live first, then read: what is committed in between is seen twice rather than never.
-    isLive = true
-    const page = await store.readEvents(accountId, position, PAGE).catch((err: unknown) => {
-      onError(err)
+    const page = await turnstile.pass(async () => {
+      // Live first, then read: what is committed in between is seen twice rather than never.
+      isLive = true
+      return store.readEvents(accountId, position, PAGE).catch((err: unknown) => {
+        onError(err)
+      })
     })
     if (!page) {
       // Who follows is there for weeks; a database that is busy for a moment must not end it.
@@ -67,8 +72,6 @@ export function createFollower(options: FollowerOptions): Follower {
       return
     }
     if (page.readTo === position) return
-    // A long log, in which perhaps nothing is wanted, must not hold up everybody else.
-    await nextTurn()
     isLive = false
     buffer = page.events
     pageEnd = page.readTo
