@@ -102,7 +102,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   const log = gateway.log.child({ door: 'maim-legacy' })
   const access = watchAccess(gateway)
   // What comes behind the largest message must not count as too much.
-  const maxQueuedBytes = limits.connection_buffer + limits.maim_legacy_frame
+  const maxQueuedBytes = (): number => limits.connection_buffer + limits.maim_legacy_frame
   const keepS = limits.maim_keep_time / 1000
   const post = createLegacyPost({
     mail: store,
@@ -110,7 +110,9 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
     keepS,
     keepCount: limits.maim_keep_count,
     keepBytes: limits.maim_keep_bytes,
-    maxQueuedBytes,
+    get maxQueuedBytes() {
+      return maxQueuedBytes()
+    },
     now,
     onError
   })
@@ -235,7 +237,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
       socket,
       // Frames that are written as they are would not be compressed.
       ...(!isCompressed && { stream: request.raw.socket }),
-      maxQueuedBytes,
+      maxQueuedBytes: maxQueuedBytes(),
       onError: (err) => log.debug({ err }, 'socket error'),
       onSlow: () => log.warn({ address: request.ip }, 'the peer reads too slowly, its socket is closed')
     })

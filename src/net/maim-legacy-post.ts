@@ -97,7 +97,7 @@ interface Line {
 const nameOf = ({ platform }: Road): string => `legacy ${platform}`
 
 export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
-  const { mail, stats, keepS, keepCount, keepBytes, maxQueuedBytes, now, onError } = options
+  const { mail, stats, keepS, keepCount, keepBytes, now, onError } = options
   const roads = new Map<string, Road>()
   const writing = new Set<Promise<unknown>>()
   let isTidying = false
@@ -219,7 +219,7 @@ export function createLegacyPost(options: LegacyPostOptions): LegacyPost {
   const isFull = ({ held }: Road, { heldBytes }: Line): boolean => heldBytes > MAX_HELD_BYTES || held.size >= MAX_HELD
 
   const hasRoom = (road: Road, line: Line): boolean =>
-    line.connection.queuedBytes() <= maxQueuedBytes / 2 && !isFull(road, line)
+    line.connection.queuedBytes() <= options.maxQueuedBytes / 2 && !isFull(road, line)
 
   /** Writes down what is only in memory, before anything that comes later. */
   function keepHeld(road: Road): void {
