@@ -92,7 +92,7 @@ export function startDialer(options: DialerOptions): { stop: (reason?: CloseReas
       // The time-out of `ws` begins anew with every byte: a server could take for ever over its answer.
       const deadline = handshakeMs > 0 ? setTimeout(giveUp, handshakeMs) : undefined
       function giveUp(): void {
-        failure = `no answer to the handshake within ${handshakeMs} ms`
+        failure = 'Opening handshake has timed out'
         dialled.terminate()
       }
 

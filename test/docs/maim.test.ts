@@ -142,6 +142,7 @@ t.test('every close that the doors know is listed, and no other', async (t) => {
     ),
     ...strangers.map((stranger) => `1008 ${stranger?.reason}`),
     '1008 platform: at most 200 letters',
+    '1008 a message comes in too many pieces',
     '1009 '
   ]
   t.strictSame(rows.toSorted(), [...new Set(known)].toSorted())
