@@ -61,10 +61,12 @@ export interface PeopleOptions {
   readonly sessions: Sessions
   /** Whether it is an action for bots, which share `/api/` with people. */
   readonly isForBots?: (name: string) => boolean
+  /** As it is at this moment, whoever has changed it; as the token was looked at when absent. */
+  readonly isAdmin?: (accountId: number) => Promise<boolean>
 }
 
 /** What the REST routes of people share (IM-Suite contract 1.3, 1.5): who may call, and how a failure looks. */
-export default fp(async (app: FastifyInstance, { sessions, isForBots = () => false }: PeopleOptions) => {
+export default fp(async (app: FastifyInstance, { sessions, isForBots = () => false, isAdmin }: PeopleOptions) => {
   app.decorateRequest('person', null)
 
   app.setErrorHandler((err: FastifyError | ActionError, request, reply) => {
@@ -123,8 +125,9 @@ export default fp(async (app: FastifyInstance, { sessions, isForBots = () => fal
       .send(toRefusal(words, toErrorCode('rate_limited'), { retry_after_ms: ms }))
   }
 
-  const isAdmin: Hook = async (request, reply) => {
-    if (personOf(request).account.isAdmin) return undefined
+  const ofAdmin: Hook = async (request, reply) => {
+    const { account } = personOf(request)
+    if (isAdmin ? await isAdmin(account.id) : account.isAdmin) return undefined
     return reply.code(403).send(toRefusal(sayTo(request, '需要管理员权限'), 'FORBIDDEN'))
   }
 
@@ -136,7 +139,7 @@ export default fp(async (app: FastifyInstance, { sessions, isForBots = () => fal
     own: { onRequest: [...open, signedIn] },
     linked: { onRequest: [...open, signedInIfAny] },
     ownSignIn: { onRequest: [...signIn, signedIn] },
-    admin: { onRequest: [...open, signedIn, isAdmin] }
+    admin: { onRequest: [...open, signedIn, ofAdmin] }
   })
 
   app.all('/api/*', app.people.open, async (request, reply) => {

@@ -238,7 +238,7 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     // The people's REST routes fail in their own form, which is set for this scope alone.
     await doors.register(async (rest) => {
       putBehind(rest, 'im')
-      await rest.register(people, { sessions, isForBots: gateway.milky.has })
+      await rest.register(people, { sessions, isForBots: gateway.milky.has, isAdmin: store.isAdmin })
       await rest.register(imSuiteAuth, { gateway, sessions, config })
       await rest.register(imSuiteUsers, { gateway })
       await rest.register(imSuiteContacts, { gateway })
