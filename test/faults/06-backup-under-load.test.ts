@@ -39,7 +39,7 @@ fault({
       during.push(...load.takeLatencies())
     }
     await load.stop()
-    t.equal(load.counts().failed, 0, 'nobody was refused')
+    figure('refused sends', load.counts().failed, { is: 0, isTimed: true })
 
     const restored = join(dir, 'restored')
     const put = await runLactea(['restore', `${rounds - 1}.tar`, '--data-dir', restored], { cwd: dir })
