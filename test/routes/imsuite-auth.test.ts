@@ -207,7 +207,7 @@ void t.test('POST /api/auth/login', async (t) => {
   })
 
   t.test('is limited for those who are right, too, far above', async (t) => {
-    const app = await startApp(t, { config: { ...config, limits: { sign_in_rate: 3 } } })
+    const app = await startApp(t, { config: { ...config, limits: { sign_in_rate: 3 } }, isTimeStopped: true })
     const enter = (): Promise<Answer> => logIn(app, { username: 'alice', password: 'alice-secret' })
     for (let count = 0; count < 3; count++) t.equal((await enter()).status, 200)
     t.equal((await enter()).status, 429)
@@ -340,12 +340,16 @@ void t.test('PUT /api/users/me/password', async (t) => {
     }
     t.equal((await change(app, token, 'alice-secret', 'new-secret')).status, 429)
     t.equal((await ask(app, 'GET', '/api/users/me', { token: other.token })).status, 200, 'nothing has changed')
-    t.equal((await logIn(app, { username: 'alice', password: 'alice-secret' })).status, 429, 'they are counted together')
+    t.equal(
+      (await logIn(app, { username: 'alice', password: 'alice-secret' })).status,
+      429,
+      'they are counted together'
+    )
     t.equal((await ask(app, 'PUT', '/api/users/me/password', { body: {} })).status, 401)
   })
 
   t.test('counts as a sign-in for its address', async (t) => {
-    const app = await startApp(t, { config: { limits: { sign_in_rate: 2 } } })
+    const app = await startApp(t, { config: { limits: { sign_in_rate: 2 } }, isTimeStopped: true })
     const { token } = await tokensOf(app)
     t.equal((await change(app, token, 'alice-secret', 'new-secret')).status, 200)
     t.equal((await change(app, token, 'new-secret', 'alice-secret')).status, 429)
