@@ -6,6 +6,7 @@ import type { Gateway } from '../src/gateway.ts'
 import { cursorName } from '../src/net/cursor.ts'
 import { createFollower } from '../src/net/follower.ts'
 import { withDeadline } from '../src/net/deadline.ts'
+import { createDoorbell, isClosedDoor } from '../src/net/doorbell.ts'
 import { parseRetryAfter } from '../src/net/delivery-schedule.ts'
 import { startDelivery, type Failure, type Try } from '../src/net/delivery.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
@@ -83,12 +84,14 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
         post(event.id, body, signal)
       )
       setThere(tried.error === '')
+      bell.rest()
       const latencyMs = performance.now() - startedAt
       if (text !== undefined) await runActions(text)
       return { ...tried, latencyMs }
     } catch (err) {
       if (outer.aborted) throw err
       setThere(false)
+      if (isClosedDoor(err)) bell.ring()
       return { answer: '', latencyMs: performance.now() - startedAt, error: toWords(err) }
     }
   }
@@ -193,6 +196,7 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
     onDisabled,
     onState(isActive, reason) {
       setThere(isActive)
+      if (!isActive) bell.rest()
       log.info({ reason }, isActive ? 'the webhook goes on' : 'the webhook stops')
     },
     onLost: (lost) =>
@@ -203,10 +207,12 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
     keepAttempts: limits.webhook_attempts
   })
 
+  const bell = createDoorbell({ url: target.url, lookup, clock, onOpen: delivery.retryNow })
   setThere(place.target.state === 'active')
   return {
     async stop() {
       await delivery.stop()
+      bell.rest()
       setThere(false)
       await agent.destroy()
     }

@@ -8,6 +8,7 @@ import { startApp, text, world, type Running, type StartOptions } from '../helpe
 import { makeDirectory } from '../helpers/directory.ts'
 import { faultOfEvent } from '../helpers/milky-judge.ts'
 import { passToNextTry, stoppedClock } from '../helpers/retries.ts'
+import { waitFor } from '../helpers/wait.ts'
 import { startWebhook, type Delivered } from '../helpers/webhook.ts'
 import { withSecondBot } from '../helpers/socket-suite.ts'
 
@@ -241,6 +242,56 @@ t.test('nothing is lost while the receiver is down, over a restart of the gatewa
     'each once, in order, and not what was delivered before'
   )
   t.equal(second.all.length, 6)
+})
+
+t.test('a receiver that was only restarted need not wait for its next try', async (t) => {
+  const first = await startWebhook(t)
+  const clock = stoppedClock()
+  const app = await startWithTarget(t, { url: first.url }, { clock })
+  const { store } = app.lactea.gateway
+  const tries = async (): Promise<number> => (await store.listTargets())[0]?.failedCount ?? 0
+  await first.close()
+  await say(app, 'missed')
+  await waitFor(async () => (await tries()) === 1)
+  await passToNextTry(app, clock)
+  await waitFor(async () => (await tries()) === 2)
+  const second = await startWebhook(t, Number(new URL(first.url).port))
+  // The third try would come after five minutes.
+  await waitFor(async () => {
+    clock.advance(1000)
+    return second.all.length > 0
+  })
+  t.equal(idOf(await second.next()), 'Group:100001:1')
+  t.match(await store.listAttempts((await store.listTargets())[0]?.id ?? '', { limit: 9 }), [
+    { number: 3, error: '' },
+    { number: 2, error: /ECONNREFUSED/ },
+    { number: 1, error: /ECONNREFUSED/ }
+  ])
+})
+
+t.test('hears of the chats alone that it asks for', async (t) => {
+  const hook = await startWebhook(t)
+  const groups = [100001, 100002].map((id) => ({ id, name: `Group ${id}`, owner: 10001, members: [10002] }))
+  const bots = withSecondBot({ webhooks: [{ url: hook.url, chats: [100002, 10001] }] })
+  const app = await startApp(t, { config: { bots, provision: { ...world.provision, groups } } })
+  await say(app, 'not this')
+  await say(app, 'this', 100002)
+  await app.call('token-one', 'send_private_message', { user_id: 10002, message: text('and this') })
+  const ids = [idOf(await hook.next()), idOf(await hook.next())]
+  t.strictSame(ids.toSorted(), ['Group:100002:1', 'Private:10001:1'])
+  t.equal(hook.all.length, 2)
+})
+
+t.test('while the key changes each delivery is signed with both', async (t) => {
+  const hook = await startWebhook(t)
+  const [secret, previous_secret] = ['new', 'old'].map(
+    (word) => `whsec_${Buffer.from(`the ${word} key, long enough!`).toString('base64')}`
+  )
+  const app = await startWithTarget(t, { url: hook.url, secret, previous_secret })
+  await say(app, 'signed')
+  const { headers, text: raw, body } = await hook.next()
+  for (const key of [secret, previous_secret])
+    t.strictSame(new Webhook(key ?? '').verify(raw, headers as Record<string, string>), body)
 })
 
 t.test('a 2xx answer with actions is carried out as the bot', async (t) => {
