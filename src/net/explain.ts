@@ -45,8 +45,9 @@ function adviseOnPath(to: DialledAddress): string {
 }
 
 const RULES: readonly (readonly [RegExp, Advice])[] = [
+  [/outgoing\.guard is on/, () => 'name its network in outgoing.allowed_networks, or switch outgoing.guard off'],
   [
-    /ENOTFOUND|EAI_NONAME/,
+    /ENOTFOUND|EAI_NONAME|ECLOSED/,
     (to) =>
       `there is no machine of the name ${new URL(to.url).hostname}: look for a slip; between containers it is the name of the service`
   ],
@@ -61,10 +62,6 @@ const RULES: readonly (readonly [RegExp, Advice])[] = [
   [
     /EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL/,
     (to) => `no way leads to ${hostOf(to)}: look at the network and the address`
-  ],
-  [
-    /ECLOSED|outgoing\.(?:guard|allowed_networks)/,
-    () => 'name its network in outgoing.allowed_networks, or switch outgoing.guard off'
   ],
   [
     /wrong version number|packet length too long|ssl3_get_record|EPROTO|record layer failure/i,
