@@ -25,6 +25,7 @@ import type { BrainOf } from '../src/net/maim-brains.ts'
 import type { Hearer } from '../src/net/maim-hearer.ts'
 import { createLegacyPost, type Mailbox } from '../src/net/maim-legacy-post.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
+import { createPlatformNames, MAX_NAMES } from '../src/net/platform-names.ts'
 import type { TellOptions } from '../src/net/maim-teller.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { findStranger, type Stranger } from '../src/protocols/maim-strangers.ts'
@@ -104,6 +105,7 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
   // What comes behind the largest message must not count as too much.
   const maxQueuedBytes = (): number => limits.connection_buffer + limits.maim_legacy_frame
   const keepS = limits.maim_keep_time / 1000
+  const names = createPlatformNames()
   const post = createLegacyPost({
     mail: store,
     stats,
@@ -170,6 +172,10 @@ export async function maimLegacy(app: FastifyInstance, options: MaimLegacyOption
       return reply.code(429).header('retry-after', waitS).send({ status: 'failed', retcode: -429, message })
     }
     const { accountId } = grant
+    if (platform.length <= MAX_PLATFORM && !names.admit(accountId ?? 0, platform)) {
+      const message = `platform: there are ${MAX_NAMES} names already`
+      return reply.code(400).send({ status: 'failed', retcode: -400, message })
+    }
     const tokens = PLACES['maim-legacy'](request)
     request.legacyPeer = {
       platform,

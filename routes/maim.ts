@@ -22,6 +22,7 @@ import { countIn } from '../src/net/maim-link.ts'
 import { createMaimPost } from '../src/net/maim-post.ts'
 import { createSeenShelf } from '../src/net/maim-shelf.ts'
 import type { MaimStats } from '../src/net/maim-stats.ts'
+import { createPlatformNames, MAX_NAMES } from '../src/net/platform-names.ts'
 import { createId, createKeyring } from '../src/secrets.ts'
 
 export interface MaimOptions {
@@ -88,9 +89,11 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
   const access = watchAccess(gateway)
   const shelf = createSeenShelf({ ticks: clock.ticks })
   const post = createMaimPost({ store, hub, brainOf, stats, limits, log, now, onError })
+  const names = createPlatformNames()
   const dispatch = createMaimDispatch({
     findKey: (apiKey) => keys.get(apiKey),
     post,
+    names,
     brainOf,
     stats: door,
     log,
@@ -123,7 +126,11 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
       return refuse(429, `too many connections; try again in ${wait} s`)
     }
     if (platformOf(request).length > MAX_PLATFORM) return refuse(400, `platform: at most ${MAX_PLATFORM} letters`)
-    if (key && why === undefined) request.maimKey = key
+    if (key && why === undefined) {
+      if (!names.admit(key.account, platformOf(request)))
+        return refuse(400, `platform: this account has ${MAX_NAMES} names already`)
+      request.maimKey = key
+    }
     if (why === undefined || settings.auth_reject === 'close1000') return undefined
     door.refused++
     return refuse(401, why === 'off' ? ACCOUNT_OFF.reason : describeRefusal(request))

@@ -9,6 +9,7 @@ import type { NoticeForm } from '../protocols/maim-telling.ts'
 import type { BrainOf } from './maim-brains.ts'
 import type { Address, MaimPost } from './maim-post.ts'
 import type { DoorStats } from './maim-stats.ts'
+import type { PlatformNames } from './platform-names.ts'
 
 /** A key of the API-Server door, as the configuration has it. */
 export interface MaimKey {
@@ -34,6 +35,7 @@ export interface Sender extends Address {
 export interface DispatchOptions {
   readonly findKey: (apiKey: string) => MaimKey | undefined
   readonly post: Pick<MaimPost, 'send' | 'size'>
+  readonly names: PlatformNames
   readonly brainOf: BrainOf
   readonly stats: DoorStats
   readonly log: { readonly debug: (fields: object, words: string) => void }
@@ -52,7 +54,7 @@ export const MAX_PLATFORM = 255
  * delivered is acknowledged all the same, and the acknowledgement says why.
  */
 export function createMaimDispatch(options: DispatchOptions): MaimDispatch {
-  const { findKey, post, brainOf, stats, log, onError } = options
+  const { findKey, post, names, brainOf, stats, log, onError } = options
 
   function refuse(sender: Sender, undeliverable: string): AckNote {
     const { accountId: account, platform, uuid } = sender
@@ -92,7 +94,8 @@ export function createMaimDispatch(options: DispatchOptions): MaimDispatch {
     { account, max_frame }: MaimKey,
     platform: unknown
   ): AckNote | Promise<AckNote> {
-    if (typeof platform !== 'string' || platform.length > MAX_PLATFORM) return refuse(sender, 'no such platform')
+    if (typeof platform !== 'string' || platform.length > MAX_PLATFORM || !names.admit(account, platform))
+      return refuse(sender, 'no such platform')
     const address = { accountId: account, platform }
     const parcel = pack(sender, received, address)
     if (max_frame !== null && Buffer.byteLength(parcel.text) > max_frame)
