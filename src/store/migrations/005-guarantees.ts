@@ -1,8 +1,5 @@
 /** What promises rest on: deliveries that failed, effects of keyed calls, what operators did. */
 export const guarantees = `
--- When the place was last stored: one that nobody comes back to is given up with the events behind it.
-alter table cursors add column saved_at integer not null default 0;
-
 create table targets(
   id text primary key,
   bot_id integer not null references accounts(id),
