@@ -1,3 +1,4 @@
+import rateLimit, { type FastifyRateLimitStore } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Limits } from '../src/config.ts'
@@ -10,6 +11,10 @@ declare module 'fastify' {
     budgets: Budgets
     /** Checks of passwords, tokens and codes: all doors count their failures together. */
     guesses: Guesses
+  }
+  interface FastifyRequest {
+    /** Whom the request is counted for: an account once it is known, else the address. */
+    budgetKey: string
   }
 }
 
@@ -40,9 +45,20 @@ const GUESS_WINDOW_MS = 60_000
 
 /** Counts in memory; the doors ask when they know whom to count for. */
 export default fp(async (app: FastifyInstance, { limits, clock }: RateLimitOptions) => {
+  app.decorateRequest('budgetKey', '')
+  await app.register(rateLimit, {
+    global: false,
+    keyGenerator: (request) => request.budgetKey,
+    store: createStore(clock.ticks)
+  })
+
   function budget(max: () => number): Budget {
-    const count = createCounts(clock.ticks)
-    return async (request, key = toAddressKey(request.ip)) => count(key, max())
+    const check = app.createRateLimit({ max, timeWindow: WINDOW_MS })
+    return async (request, key = toAddressKey(request.ip)) => {
+      request.budgetKey = key
+      const result = await check(request)
+      return !result.isAllowed && result.isExceeded ? Math.max(1, result.ttlInSeconds) : undefined
+    }
   }
 
   const login = budget(() => limits.sign_in_rate)
@@ -85,22 +101,32 @@ export default fp(async (app: FastifyInstance, { limits, clock }: RateLimitOptio
 /** Where a guess comes from. */
 export const addressOf = (request: FastifyRequest): string => toAddressKey(request.ip)
 
-/** Counts by key; gives the seconds until there is room again, undefined when there is. */
-function createCounts(ticks: () => number): (key: string, max: number) => number | undefined {
-  /** Those that began first are first. */
-  const windows = new Map<string, { count: number; readonly endsAt: number }>()
+/** Counts by a clock that nobody sets: the library's own store would forget or never end its windows when the time is put right. */
+function createStore(ticks: () => number) {
+  return class SteadyStore implements FastifyRateLimitStore {
+    /** Those that began first are first. */
+    readonly #windows = new Map<string, { count: number; readonly endsAt: number }>()
 
-  return (key, max) => {
-    const now = ticks()
-    const known = windows.get(key)
-    if (known && known.endsAt > now) {
-      known.count++
-      return known.count > max ? Math.ceil((known.endsAt - now) / 1000) : undefined
+    incr(
+      key: string,
+      done: (err: Error | null, result: { current: number; ttl: number }) => void,
+      windowMs: number
+    ): void {
+      const now = ticks()
+      let open = this.#windows.get(key)
+      if (!open || open.endsAt <= now) {
+        open = { count: 0, endsAt: now + windowMs }
+        this.#windows.delete(key)
+        this.#windows.set(key, open)
+        const [oldest] = this.#windows.keys()
+        if (this.#windows.size > MAX_KEYS && oldest !== undefined) this.#windows.delete(oldest)
+      }
+      open.count++
+      done(null, { current: open.count, ttl: open.endsAt - now })
     }
-    windows.delete(key)
-    windows.set(key, { count: 1, endsAt: now + WINDOW_MS })
-    const [oldest] = windows.keys()
-    if (windows.size > MAX_KEYS && oldest !== undefined) windows.delete(oldest)
-    return max < 1 ? WINDOW_MS / 1000 : undefined
+
+    child(): SteadyStore {
+      return new SteadyStore()
+    }
   }
 }
