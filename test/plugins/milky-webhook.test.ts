@@ -269,6 +269,31 @@ t.test('a receiver that was only restarted need not wait for its next try', asyn
   ])
 })
 
+t.test('a receiver that is gone switches it off, and the admins hear of it once', async (t) => {
+  const hook = await startWebhook(t)
+  hook.answer(410)
+  const app = await startWithTarget(t, { url: hook.url.replace('//', '//user:hidden@') })
+  const { store, devices } = app.lactea.gateway
+  await store.setAdmin(10011, true)
+  await say(app, 'one')
+  const notices = () => store.listNotices({ accountId: 10011, since: 0, limit: 9 })
+  await waitFor(async () => (await notices()).length > 0)
+  await say(app, 'two')
+  const [target] = await store.listTargets()
+  t.match(target, { state: 'disabled', reason: /410/, waiting: 1 })
+  t.match(await notices(), [{ kind: 'warning', message: /10002-[0-9a-f]{12} .*410 Gone.*webhook resume/ }])
+  const audit = await store.listAudit({ limit: 9 })
+  t.match(audit, [{ operator: 'gateway', action: 'webhook.disable', subject: target?.id ?? '' }])
+  t.notOk(JSON.stringify([target, await notices(), audit]).includes('hidden'))
+  t.notOk(devices.has(10002), 'people see that nobody listens')
+
+  hook.answer(204)
+  await store.setTargetState(target?.id ?? '', { state: 'active', reason: '', time: Math.floor(Date.now() / 1000) })
+  const ids = [idOf(await hook.next()), idOf(await hook.next()), idOf(await hook.next())]
+  t.strictSame(ids, ['Group:100001:1', 'Group:100001:1', 'Group:100001:2'])
+  t.ok(devices.has(10002))
+})
+
 t.test('hears of the chats alone that it asks for', async (t) => {
   const hook = await startWebhook(t)
   const groups = [100001, 100002].map((id) => ({ id, name: `Group ${id}`, owner: 10001, members: [10002] }))
