@@ -34,7 +34,7 @@ fault({
     const startedAt = performance.now()
     for (const [index, member] of herd.entries()) {
       // Evenly over a second.
-      if (index % 50 === 0) await delay(startedAt + (index / readers) * 1000 - performance.now())
+      if (index % 50 === 0) await delay(Math.max(0, startedAt + (index / readers) * 1000 - performance.now()))
       member.come()
     }
     const sentIn = performance.now() - startedAt
