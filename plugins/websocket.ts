@@ -158,7 +158,8 @@ async function closeOne(socket: WebSocket, farewell: (() => void | Promise<void>
   try {
     await farewell?.()
   } finally {
-    socket.close(CLOSE.shutdown.code, CLOSE.shutdown.reason)
+    // Whoever reads it need not come back in the same moment as all the others.
+    socket.close(CLOSE.shutdown.code, `${CLOSE.shutdown.reason}, retry in ${restartHint()} s`)
   }
   await closed
 }

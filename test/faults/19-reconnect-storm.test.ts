@@ -41,6 +41,10 @@ fault({
     await waitFor(() => herd.every((member) => member.heard() === 6), 'all to be back and to know all', 90_000)
     const seconds = (performance.now() - startedAt) / 1000
     const lag = await readLag(service.url)
+    const exited = service.kill('SIGTERM')
+    await waitFor(() => herd.every((member) => member.hint() !== undefined), 'all to be told when to come back', 60_000)
+    await exited
+    const hints = herd.map((member) => member.hint() ?? Number.NaN)
     t.comment(`${readers} handshakes were sent within ${Math.round(sentIn)} ms`)
 
     figure('back, and told what was missed', herd.filter((member) => member.heard() === 6).length, { is: readers })
@@ -51,6 +55,7 @@ fault({
     )
     figure('all back after', seconds, { atMost: 30, unit: 's', isTimed: true })
     figure('event loop p99', lag, { atMost: 200, unit: 'ms', isTimed: true })
+    figure('hints of a shutdown are spread over', Math.max(...hints) - Math.min(...hints), { atLeast: 10, unit: 's' })
   }
 })
 
@@ -66,14 +71,21 @@ function createMember(ws: string, token: string) {
   let cursor = 'now'
   let heard = 0
   let errors = 0
+  let hint: number | undefined
 
   return {
     heard: () => heard,
     errors: () => errors,
+    /** Seconds after which the gateway wants it back, as its last word said. */
+    hint: () => hint,
     isHere: () => socket?.readyState === WebSocket.OPEN,
     come() {
       socket = new WebSocket(`${ws}/event?access_token=${token}&since=${cursor}`, { perMessageDeflate: false })
       socket.on('error', () => errors++)
+      socket.on('close', (_code, reason) => {
+        const [, seconds] = /retry in (\d+) s/.exec(String(reason)) ?? []
+        if (seconds !== undefined) hint = Number(seconds)
+      })
       socket.on('message', (data) => {
         heard++
         cursor = (JSON.parse(String(data)) as { cursor: string }).cursor
