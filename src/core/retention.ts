@@ -12,6 +12,7 @@ export interface RetentionOptions {
   readonly onError: (err: unknown) => void
 }
 
+const FIRST_MS = 5000
 const EVERY_MS = 60_000
 /** A write of a few milliseconds, and so many of them in a second that no load makes the log grow faster. */
 const BATCH = 500
@@ -25,7 +26,8 @@ export function startRetention(options: RetentionOptions): () => Promise<void> {
   const { store, clock, onError } = options
   let isStopped = false
   let running = Promise.resolve()
-  let cancel: Undo = clock.after(PAUSE_MS, run)
+  // Not at once: those who come back after a start find their places first.
+  let cancel: Undo = clock.after(FIRST_MS, run)
 
   async function dropSome(): Promise<void> {
     const bounds = { keptFrom: clock.now() - options.ageS, keep: options.count, limit: BATCH }
