@@ -49,7 +49,8 @@ const FORMAT = 1
 const MEGABYTE = 1024 * 1024
 /** Given to the disk at once: a larger piece would hold up those who wait for the disk for longer. */
 const PIECE_BYTES = MEGABYTE / 2
-const MIN_REST_MS = 2
+const REMOVED_BYTES = 4 * MEGABYTE
+const MIN_REST_MS = 10
 const MAX_REST_MS = 200
 
 /** Generated keys, such as `jwt.secret`. */
@@ -72,7 +73,7 @@ export async function createBackup({ dir, file, version, now, signal }: BackupOp
     const note = await describe(database, checkDatabase(database), { version, now, pace })
     const archive = join(scratch, 'archive')
     const written = await writeArchive(archive, { dir, database, note, pace })
-    await rm(database)
+    await removeSlowly(database, pace)
     await readBackup(archive, async ({ bytes }) => drain(bytes, pace))
     await rename(archive, target)
     await syncFolder(dirname(target))
@@ -261,19 +262,34 @@ async function drain(bytes: AsyncIterable<Uint8Array>, pace: Pace, use = (_: Uin
   }
 }
 
+/** A file system that gives back a large file at once keeps everybody waiting who wants something to be on the disk. */
+async function removeSlowly(path: string, pace: Pace): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    for (let { size } = await file.stat(); size > 0; await delay(pace())) {
+      size = Math.max(0, size - REMOVED_BYTES)
+      await file.truncate(size)
+      await file.datasync()
+    }
+  } finally {
+    await file.close()
+  }
+  await rm(path)
+}
+
 /** Says after each piece how long to rest, in milliseconds. Throws when it was broken off. */
 type Pace = () => number
 
 /**
- * Twice as long as the piece took: two thirds of the disk and the processors are there for those who send, however slow
- * they are, and whoever waits for the end of a piece does not wait long.
+ * Five times as long as the piece took: most of the disk and the processors is there for those who send, however slow they
+ * are, and whoever waits for the end of a piece does not wait long.
  */
 function createPace(signal: AbortSignal | undefined): Pace {
   let restedAt = performance.now()
   return () => {
     signal?.throwIfAborted()
     const now = performance.now()
-    const ms = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, 2 * (now - restedAt)))
+    const ms = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, 5 * (now - restedAt)))
     restedAt = now + ms
     return ms
   }
