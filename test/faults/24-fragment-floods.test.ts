@@ -80,7 +80,7 @@ fault({
         unit: 'MiB',
         isTimed: true,
         missedBecause:
-          'the first floods make the allocator grow by some 40 MiB, which it keeps; further ones add little'
+          'what a flood can make the gateway keep is bounded to 128 KiB a connection, 13 MiB; the rest is what the allocator takes for reading a hundred of them at once, and it takes most of it once'
       })
       figure(`${flood.title}: closed otherwise than with 1008`, left, { is: 0 })
     }
