@@ -247,7 +247,8 @@ export const WebhookConfig = section(
     chats: optional(
       Type.Array(integer(1, Number.MAX_SAFE_INTEGER, 'A group, or the account of a friend.'), {
         minItems: 1,
-        description: 'Chats whose events are sent: numbers of groups, and of friends for private chats; all when left out.'
+        description:
+          'Chats whose events are sent: numbers of groups, and of friends for private chats; all when left out.'
       })
     ),
     parallel: integer(1, 64, 'Chats that it is told about at the same time; with 1 all events come in one order.', {

@@ -34,7 +34,10 @@ export function startRetention(options: RetentionOptions): () => Promise<void> {
     const isMore = await store.dropEvents(bounds).then(
       (dropped) => dropped.isMore,
       // A database that cannot write now is asked again as if there were nothing to do.
-      (err: unknown) => void onError(err)
+      (err: unknown) => {
+        onError(err)
+        return undefined
+      }
     )
     if (!isStopped) cancel = clock.after(isMore ? PAUSE_MS : EVERY_MS, run)
   }

@@ -42,7 +42,7 @@ t.test('drops in small writes while there is something to drop, then looks once 
   t.equal(clock.waiting(), 0)
 })
 
-t.test('a database that cannot write is asked again later', async (t) => {
+t.test('a database that cannot write is asked again later', async () => {
   const clock = createTestClock()
   const errors: unknown[] = []
   const stop = startRetention({

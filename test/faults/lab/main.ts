@@ -44,7 +44,7 @@ const run: Run = {
   machine: `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
   outcomes: [...kept, ...outcomes].toSorted((a, b) => a.number - b.number)
 }
-writeFileSync(KEPT, `${JSON.stringify(run, undefined, 1)}\n`)
+writeFileSync(KEPT, `${JSON.stringify(run, undefined, 2)}\n`)
 writeFileSync(REPORT, toReport(run))
 
 const met = outcomes.filter((outcome) => verdictOf(outcome) === 'met').length
