@@ -20,6 +20,8 @@ fault({
   title: 'the disk is full',
   mark: 'Disk full (8 MB tmpfs) while sending: 507/`retcode` error in ≤ 1 s, process alive, 0 half rows, works ≤ 5 s after space returns, `integrity_check` ok',
   skip: whyNoDisk(),
+  // On a busy machine the disk is not full at the moment that is looked at; test/store tries it step by step.
+  isLong: true,
   async run({ t, size, figure }) {
     const dir = makeDirectory(t, { ...world, log: { level: 'info' } })
     const data = join(dir, 'data')

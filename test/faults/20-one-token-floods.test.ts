@@ -49,15 +49,20 @@ fault({
     figure('requests of one token', sent / seconds, { atLeast: PER_S * 0.99, unit: 'per s', isTimed: true })
     figure('refused with 429', refused, { atLeast: 1 })
     figure('of these with Retry-After', withHint, { is: refused })
-    figure('neither served nor refused', sent - served - refused, { is: 0 })
-    figure('success of the other tokens', (others.answered / others.asked) * 100, { atLeast: 99.9, unit: '%' })
+    // A machine that cannot keep up at all sheds everybody.
+    figure('neither served nor refused', sent - served - refused, { is: 0, isTimed: true })
+    figure('success of the other tokens', (others.answered / others.asked) * 100, {
+      atLeast: 99.9,
+      unit: '%',
+      isTimed: true
+    })
   }
 })
 
 /** One token on a few connections, many requests at a time. */
 async function startFlood(t: Test, url: string) {
   const { hostname, port } = new URL(url)
-  const counts = { sent: 0, refused: 0, withHint: 0, served: 0 }
+  const counts = { sent: 0, answered: 0, refused: 0, withHint: 0, served: 0 }
   const request = [
     'POST /api/get_login_info HTTP/1.1',
     `Host: ${hostname}:${port}`,
@@ -89,6 +94,7 @@ async function startFlood(t: Test, url: string) {
   )
 
   function count(answer: string): void {
+    if (/^\d{3} /.test(answer)) counts.answered++
     if (answer.startsWith('200')) counts.served++
     if (!answer.startsWith('429')) return
     counts.refused++
@@ -111,7 +117,7 @@ async function startFlood(t: Test, url: string) {
         await delay(5)
       }
       const sentIn = (performance.now() - startedAt) / 1000
-      await waitFor(() => counts.served + counts.refused >= counts.sent, 'all answers to the flood', 60_000)
+      await waitFor(() => counts.answered >= counts.sent, 'all answers to the flood', 60_000)
       return sentIn
     }
   }

@@ -52,7 +52,7 @@ async function runPieces({ t, figure }: FaultBench): Promise<void> {
     onState: () => {}
   })
   t.teardown(() => dialer.stop())
-  await waitFor(() => server.clients.size === 1)
+  await waitFor(() => server.clients.size === 1 && opened === 1)
   proxy.halfOpen()
   const since = performance.now()
   await waitFor(() => server.clients.size === 0 && closed === 1)
