@@ -73,7 +73,7 @@ fault({
         await play(`dialled, ${link}`, await server.next(`/${link}/${index}`), row)
     figure('closed otherwise than with 1009', wrong, { is: 0 })
     // Both ends are in this process: what the frame itself takes, and what is read of it, is counted too.
-    figure('allocated', most / MIB, { atMost: 1, unit: 'MiB' })
+    figure('allocated', most / MIB, { atMost: 1, unit: 'MiB', isTimed: true })
     figure('until the close', slowest, { atMost: 1000, unit: 'ms', isTimed: true })
     t.ok((await fetch(`${app.url}/ready`)).ok, 'the gateway goes on')
   }
