@@ -12,9 +12,8 @@ export const durableSend: Bench = {
     { figure: 'ratio', atLeast: 0.35, says: '≥ 0.35 × bare rows' },
     { figure: 'perSecond', atLeast: 15_000, says: '≥ 15 000 /s on the machine the goals were set on' }
   ],
-  async prepare({ profileDir }) {
-    const nodeOptions = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir]
-    const child = startChild([WORKER, makeDir()], { nodeOptions })
+  async prepare() {
+    const child = startChild([WORKER, makeDir()])
     const run =
       (what: string) =>
       (seconds: number): Promise<Figures> =>

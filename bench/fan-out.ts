@@ -105,8 +105,8 @@ function bench(name: string, { audience, atOnce = 1, goals = [], dialect = draft
     what: `${events} to ${audience} sockets of ${listeners.length} bots at ${dialect.path}`,
     figure: 'perSecond',
     goals,
-    async prepare({ profileDir }) {
-      const service = await startService({ profileDir })
+    async prepare() {
+      const service = await startService()
       const bare = await startBareServer('serveFanOut', dialect.event)
       const ours = await openRoom(service.port, audience, dialect.path)
       const theirs = await openRoom(bare.port, audience, '/')

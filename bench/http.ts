@@ -34,8 +34,8 @@ function bench(name: string, call: Call, goals: readonly Goal[]): Bench {
     what: `HTTP ${call.api}, ${CONNECTIONS} connections`,
     figure: 'perSecond',
     goals,
-    async prepare({ profileDir }) {
-      const service = await startService({ profileDir })
+    async prepare() {
+      const service = await startService()
       // The bare server answers word for word what the service answered.
       const bare = await startBareServer('serveHttp', await ask(service.port, call))
       return {

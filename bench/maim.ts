@@ -49,8 +49,8 @@ function bench(connections: number, inFlight: number, goals: readonly Goal[]): B
     what: `maim messages of 200 bytes routed and acknowledged both ways, ${connections} senders to ${connections} receivers, ${inFlight} in flight on each`,
     figure: 'perSecond',
     goals,
-    async prepare({ profileDir }) {
-      const service = await startService({ profileDir, config })
+    async prepare() {
+      const service = await startService({ config })
       const bare = await startBareServer('serveMaim', {})
       const [ours = [], theirs = []] = await Promise.all(
         [service.port, bare.port].map((port) => openPairs(port, connections))

@@ -1,4 +1,5 @@
 import { cpus } from 'node:os'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { durableSend } from './durable-send.ts'
 import { fanOutBenches } from './fan-out.ts'
@@ -27,6 +28,8 @@ const { values } = parseArgs({
 const rounds = toPositive('rounds', values.rounds)
 const seconds = toPositive('seconds', values.seconds)
 const { only, profile } = values
+// Every measured process inherits it and writes profiles of what was measured (lib/probe.ts).
+if (profile !== undefined) process.env['BENCH_PROFILE'] = resolve(profile)
 
 const benches = [
   ...httpBenches,
@@ -50,7 +53,7 @@ if (!cores.isPinned) process.stderr.write('without taskset or a second core the 
 const results: Result[] = []
 for (const bench of chosen) {
   process.stderr.write(`${bench.name} …\n`)
-  results.push(await runBench(bench, { rounds, seconds, profileDir: profile }))
+  results.push(await runBench(bench, { rounds, seconds }))
 }
 
 process.stderr.write(`\n${report(results)}\n`)

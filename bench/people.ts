@@ -63,8 +63,8 @@ function bench(name: string, groups: number, isBusy: boolean): Bench {
     figure: 'perSecond',
     more: MORE,
     goals: [{ figure: 'lost', atMost: 0, inEveryRound: true, says: 'every device hears every message' }],
-    async prepare({ profileDir }) {
-      const { child, port } = await startService({ profileDir, config: worldOf(groups) })
+    async prepare() {
+      const { child, port } = await startService({ config: worldOf(groups) })
       const tokens = await Promise.all(Array.from({ length: groups * GROUP_SIZE }, (_, index) => tokenOf(index)))
       const ours = await openCrowd(child, port, {
         groups,

@@ -32,12 +32,11 @@ export const webhooks: Bench = {
   what: `webhook deliveries to ${TARGETS} targets, from ${GROUPS.length} groups`,
   figure: 'perSecond',
   goals: [{ figure: 'ratio', atLeast: 0.7, says: '≥ 0.7 × bare undici' }],
-  async prepare({ profileDir }) {
+  async prepare() {
     const receiver = await startReceiver()
     const urls = Array.from({ length: TARGETS }, (_, index) => `${receiver.url}/${index}`)
     const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
     const service = await startService({
-      profileDir,
       config: {
         bots: [sender, { ...receiverBot, webhooks: urls.map((url) => ({ url, secret })) }],
         provision: {

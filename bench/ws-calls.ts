@@ -19,8 +19,8 @@ function bench(inFlight: number, goals: readonly Goal[]): Bench {
     what: `WebSocket get_login_info, ${CONNECTIONS} connections, ${inFlight} in flight on each`,
     figure: 'perSecond',
     goals,
-    async prepare({ profileDir }) {
-      const service = await startService({ profileDir })
+    async prepare() {
+      const service = await startService()
       const bare = await startBareServer('serveCalls', { uin: sender.id, nickname: sender.nickname })
       const path = `/?access_token=${sender.access_token}`
       const [ours, theirs] = await Promise.all(

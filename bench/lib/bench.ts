@@ -18,10 +18,6 @@ export interface Subjects {
   readonly close: () => Promise<void>
 }
 
-export interface BenchOptions {
-  readonly profileDir: string | undefined
-}
-
 export interface Bench {
   readonly name: string
   /** What is measured, in a few words. */
@@ -33,5 +29,5 @@ export interface Bench {
   readonly goals: readonly Goal[]
   /** Each measurement starts from nothing, so there is nothing to warm up. */
   readonly isCold?: boolean
-  readonly prepare: (options: BenchOptions) => Promise<Subjects>
+  readonly prepare: () => Promise<Subjects>
 }

@@ -19,8 +19,6 @@ export interface Child {
 }
 
 export interface ChildOptions {
-  /** Options of node itself, such as `--cpu-prof`. */
-  readonly nodeOptions?: readonly string[]
   /** Without the probe nothing is asked; for measuring the start itself. */
   readonly isProbed?: boolean
 }
@@ -46,10 +44,10 @@ export function makeDir(): string {
 }
 
 /** Runs a script in a process of its own, on the core of what is measured. */
-export function startChild(args: readonly string[], { nodeOptions = [], isProbed = true }: ChildOptions = {}): Child {
+export function startChild(args: readonly string[], { isProbed = true }: ChildOptions = {}): Child {
   const errors = join(makeDir(), 'stderr.log')
   const probe = isProbed ? ['--import', PROBE] : []
-  const [file = '', ...rest] = cores.measured([process.execPath, ...nodeOptions, ...probe, ...args])
+  const [file = '', ...rest] = cores.measured([process.execPath, ...probe, ...args])
   const child = spawn(file, rest, {
     stdio: ['ignore', 'pipe', openSync(errors, 'w'), ...(isProbed ? (['ipc'] as const) : [])]
   })

@@ -1,3 +1,6 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
+import { basename, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -26,18 +29,21 @@ const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
 let cpu = process.cpuUsage()
 let begunAt = performance.now()
 
+const profiler = createProfiler(process.env['BENCH_PROFILE'])
+
 answerParent({
-  begin() {
+  async begin() {
+    await profiler?.start()
     delay.reset()
     delay.enable()
     cpu = process.cpuUsage()
     begunAt = performance.now()
   },
 
-  end(): Usage {
+  async end(): Promise<Usage> {
     const { user, system } = process.cpuUsage(cpu)
     delay.disable()
-    return {
+    const usage = {
       cpuUs: user + system,
       elapsedMs: performance.now() - begunAt,
       // The histogram holds the time between two ticks, of which the resolution was asked for.
@@ -45,6 +51,8 @@ answerParent({
       loopMaxMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS),
       rss: process.memoryUsage.rss()
     }
+    await profiler?.stop()
+    return usage
   },
 
   memory(): Memory {
@@ -60,3 +68,26 @@ answerParent({
 process.once('disconnect', () => process.exit(1))
 // A channel that somebody listens on would keep the service from ending by itself.
 process.channel?.unref()
+
+/** Writes a CPU profile of each measurement into `dir`, one that DevTools of a browser opens. */
+function createProfiler(
+  dir: string | undefined
+): { start: () => Promise<void>; stop: () => Promise<void> } | undefined {
+  if (dir === undefined) return undefined
+  mkdirSync(dir, { recursive: true })
+  const session = new Session()
+  session.connect()
+  let count = 0
+  return {
+    async start() {
+      await session.post('Profiler.enable')
+      await session.post('Profiler.setSamplingInterval', { interval: 200 })
+      await session.post('Profiler.start')
+    },
+    async stop() {
+      const { profile } = await session.post('Profiler.stop')
+      const name = `${basename(process.argv[1] ?? '', '.ts')}-${process.pid}-${++count}.cpuprofile`
+      writeFileSync(join(dir, name), JSON.stringify(profile))
+    }
+  }
+}

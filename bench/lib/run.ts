@@ -1,8 +1,8 @@
-import type { Bench, BenchOptions, Figures, Goal, Subjects } from './bench.ts'
+import type { Bench, Figures, Goal, Subjects } from './bench.ts'
 import type { Result } from './report.ts'
 import { spread, type Spread } from './stats.ts'
 
-export interface RunOptions extends BenchOptions {
+export interface RunOptions {
   readonly rounds: number
   readonly seconds: number
 }
@@ -17,8 +17,8 @@ export async function runBench(bench: Bench, options: RunOptions): Promise<Resul
   }
 }
 
-async function measureRounds(bench: Bench, { rounds, seconds, profileDir }: RunOptions) {
-  const subjects = await bench.prepare({ profileDir })
+async function measureRounds(bench: Bench, { rounds, seconds }: RunOptions) {
+  const subjects = await bench.prepare()
   try {
     if (!bench.isCold) await warmUp(subjects, Math.min(1, seconds))
     const service: Figures[] = []

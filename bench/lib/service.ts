@@ -13,8 +13,6 @@ export interface ServiceOptions {
   /** Merged over the standard world at the top level. */
   readonly config?: object
   readonly isProbed?: boolean
-  /** Where to write a CPU profile of the service when it ends. */
-  readonly profileDir?: string | undefined
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -47,16 +45,11 @@ const world = {
 }
 
 /** The real service from a configuration file, on a free port, with a database of its own. */
-export async function startService({
-  config = {},
-  isProbed = true,
-  profileDir
-}: ServiceOptions = {}): Promise<Service> {
+export async function startService({ config = {}, isProbed = true }: ServiceOptions = {}): Promise<Service> {
   const dir = makeDir()
   const file = join(dir, 'lactea.yaml')
   writeFileSync(file, stringify({ ...world, server: { port: 0 }, data: { dir: join(dir, 'data') }, ...config }))
-  const nodeOptions = profileDir === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profileDir]
-  const child = startChild([MAIN, 'start', '--config', file], { isProbed, nodeOptions })
+  const child = startChild([MAIN, 'start', '--config', file], { isProbed })
   const [, port] = await child.findLine(/listens on http:\/\/[^:]+:(\d+)/)
   return { child, port: Number(port) }
 }
