@@ -30,12 +30,14 @@ import { historyQueries } from './queries/history.ts'
 import { mailQueries } from './queries/mail.ts'
 import { markQueries } from './queries/marks.ts'
 import { memberQueries } from './queries/members.ts'
-import { messageQueries } from './queries/messages.ts'
+import { isPlain, messageQueries } from './queries/messages.ts'
 import { noticeQueries } from './queries/notices.ts'
 import { peerQueries } from './queries/peers.ts'
 import { pinQueries } from './queries/pins.ts'
+import { speakerQueries } from './queries/speakers.ts'
+import { tallyQueries } from './queries/tally.ts'
 import { describeTrouble } from './trouble.ts'
-import { createWriter, type Emit } from './writer.ts'
+import { createWriter, type Emit, type Manner } from './writer.ts'
 
 export interface SqliteOptions {
   /** A file, or `:memory:`. */
@@ -79,7 +81,19 @@ export async function openSqliteStore({
   const notifications = groupNotificationQueries(db)
   const groups = groupQueries(db, { accounts, chats, events, files, notifications })
   const groupFiles = groupFileQueries(db, files, groups)
-  const messages = messageQueries(db, accounts, chats, events, files, forwards, groupFiles, faces)
+  const speakers = speakerQueries(db)
+  const tally = tallyQueries(db)
+  const messages = messageQueries(db, {
+    accounts,
+    chats,
+    events,
+    faces,
+    files,
+    forwards,
+    groupFiles,
+    speakers,
+    tally
+  })
   const peers = peerQueries(db)
   const notices = noticeQueries(db)
   const contacts = contactQueries(db)
@@ -114,8 +128,12 @@ export async function openSqliteStore({
 
   const writer = createWriter(db, {
     onBegin: forgetWhenForeign,
+    onSettle: () => tally.settle(),
     onDurable: tell,
-    onRollback: forgetAll,
+    onRollback() {
+      tally.forget()
+      forgetAll()
+    },
     onTrouble: noteTrouble,
     onWell: noteWell
   })
@@ -131,6 +149,7 @@ export async function openSqliteStore({
   function forgetAll(): void {
     accounts.forget()
     chats.forget()
+    speakers.forget()
     mail.forgetAll()
   }
 
@@ -216,27 +235,32 @@ export async function openSqliteStore({
   }
 
   const { write } = writer
+  /** For tables that have nothing to do with messages. */
+  const aside = <T>(change: () => T): Promise<T> => write(change, { manner: 'aside' })
   const keyedCalls = new AsyncLocalStorage<KeyedState>()
 
   /** Writes a change that others can see. The first one in a keyed call is written together with the answer of the call. */
-  function effect<T>(change: (emit: Emit) => T): Promise<T> {
+  function effect<T>(change: (emit: Emit) => T, manner: Manner = 'guarded'): Promise<T> {
     const current = keyedCalls.getStore()
-    return current?.isOpen ? writeKeyed(current, change) : write(change)
+    return current?.isOpen ? writeKeyed(current, change, manner) : write(change, { manner })
   }
 
-  async function writeKeyed<T>(current: KeyedState, change: (emit: Emit) => T): Promise<T> {
+  async function writeKeyed<T>(current: KeyedState, change: (emit: Emit) => T, manner: Manner): Promise<T> {
     const { call } = current
     current.isOpen = false
     try {
-      return await write((emit) => {
-        if (effects.find(call.accountId, call.key, call.validFrom))
-          throw new ActionError('conflict', 'another process has done this under the same idempotency key')
-        const value = change(emit)
-        // False: there was nothing to change.
-        if (value === false) current.isOpen = true
-        else effects.add(call, value)
-        return value
-      })
+      return await write(
+        (emit) => {
+          if (effects.find(call.accountId, call.key, call.validFrom))
+            throw new ActionError('conflict', 'another process has done this under the same idempotency key')
+          const value = change(emit)
+          // False: there was nothing to change.
+          if (value === false) current.isOpen = true
+          else effects.add(call, value)
+          return value
+        },
+        { manner }
+      )
     } catch (err) {
       current.isOpen = true
       throw err
@@ -244,8 +268,8 @@ export async function openSqliteStore({
   }
 
   /** Whoever came in by a right that changes here is looked at again, as when the command line changes it. */
-  const changeRights: typeof write = async (work, patienceMs) => {
-    const result = await write(work, patienceMs)
+  const changeRights: typeof write = async (work, options) => {
+    const result = await write(work, options)
     setImmediate(tellForeign)
     return result
   }
@@ -360,7 +384,7 @@ export async function openSqliteStore({
     listRequests: async (groupId, window) => notifications.listAsked(groupId, window),
     listInvitations: async (accountId, window) => notifications.listInvited(accountId, window),
 
-    appendMessage: (draft) => effect((emit) => messages.append(draft, emit)),
+    appendMessage: (draft) => effect((emit) => messages.append(draft, emit), isPlain(draft) ? 'plain' : 'guarded'),
     findSent: async (chatId, senderId, clientId) => messages.findSent(chatId, senderId, clientId),
     editMessage: (order) => effect((emit) => messages.edit(order, emit)),
     listRevisions: async (messageId) => messages.listRevisions(messageId),
@@ -404,7 +428,7 @@ export async function openSqliteStore({
         events.saveCursor(name, last)
         return last
       }),
-    saveCursor: (name, eventId) => write(() => events.saveCursor(name, eventId)),
+    saveCursor: (name, eventId) => aside(() => events.saveCursor(name, eventId)),
 
     listTargets: async () => deliveries.list(),
     findTarget: async (id) => deliveries.find(id),
@@ -413,7 +437,7 @@ export async function openSqliteStore({
     listAttempts: async (targetId, page) => deliveries.listAttempts(targetId, page),
     replay: (targetId, choice, time) => changeTarget(targetId, () => deliveries.replay(targetId, choice, time)),
     openTarget: (target) => write(() => deliveries.open(target)),
-    saveProgress: (targetId, progress) => write(() => deliveries.saveProgress(targetId, progress)),
+    saveProgress: (targetId, progress) => aside(() => deliveries.saveProgress(targetId, progress)),
     listDue: async (targetId, options) => deliveries.listDue(targetId, options),
     findNextDue: async (targetId, after, isStrict) => deliveries.findNextDue(targetId, after, isStrict),
     findDueOfChat: async (targetId, chat) => deliveries.findDueOfChat(targetId, chat),
@@ -462,9 +486,9 @@ export async function openSqliteStore({
     changeReaction: (order) => effect((emit) => marks.changeReaction(order, emit)),
     listReactions: async (messageId, viewerId, limit) => marks.listReactions(messageId, viewerId, limit),
 
-    keepMail: (draft) => write(() => mail.keep(draft)),
+    keepMail: (draft) => aside(() => mail.keep(draft)),
     readMail: async (road, afterId, limit) => mail.read(road, afterId, limit),
-    dropMail: (road, msgIds) => write(() => mail.drop(road, msgIds)),
+    dropMail: (road, msgIds) => aside(() => mail.drop(road, msgIds)),
     tidyMail: (bounds) => write(() => mail.tidy(bounds)),
 
     addAudit: (entry, keep) => write(() => audit.add(entry, keep)),
@@ -491,7 +515,7 @@ export async function openSqliteStore({
       }
     },
     findEffect: async (accountId, key, validFrom) => effects.find(accountId, key, validFrom),
-    forgetEffects: (time, limit) => write(() => effects.forget(time, limit)),
+    forgetEffects: (time, limit) => aside(() => effects.forget(time, limit)),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>
@@ -499,11 +523,14 @@ export async function openSqliteStore({
         setMeta.run(key, value)
       }),
     ping: () =>
-      write(() => {
-        // A full disk shows only when something is written.
-        if (trouble === undefined) one.get()
-        else setMeta.run(PROBE, String(Date.now()))
-      }, PING_PATIENCE_MS),
+      write(
+        () => {
+          // A full disk shows only when something is written.
+          if (trouble === undefined) one.get()
+          else setMeta.run(PROBE, String(Date.now()))
+        },
+        { manner: 'aside', patienceMs: PING_PATIENCE_MS }
+      ),
     close: () => (closed ??= close())
   }
   return store

@@ -8,12 +8,23 @@ import { toRefusal } from './trouble.ts'
 
 export type Emit = (event: GatewayEvent) => void
 
+/**
+ * What an operation is to the others of its transaction. `guarded`: it has a savepoint, and when it throws, what it has done
+ * is undone. `plain`: it needs none, since everything that may refuse it comes before its first change. `aside`: guarded,
+ * and it neither reads nor changes what plain ones count.
+ */
+export type Manner = 'guarded' | 'plain' | 'aside'
+
+export interface WriteOptions {
+  /** `guarded` when absent. */
+  readonly manner?: Manner
+  /** How long it waits for another process that is writing, in milliseconds. */
+  readonly patienceMs?: number
+}
+
 export interface Writer {
-  /**
-   * Runs `operation` in the next shared transaction; resolves once that transaction is durable. `patienceMs` is how long
-   * it waits for another process that is writing.
-   */
-  readonly write: <T>(operation: (emit: Emit) => T, patienceMs?: number) => Promise<T>
+  /** Runs `operation` in the next shared transaction; resolves once that transaction is durable. */
+  readonly write: <T>(operation: (emit: Emit) => T, options?: WriteOptions) => Promise<T>
   /** While any hold is open nothing is written. */
   readonly hold: () => Undo
   /** Writes what waits, then takes no more. */
@@ -23,6 +34,8 @@ export interface Writer {
 export interface WriterListener {
   /** Each transaction begins with it: nobody else writes from here on. */
   readonly onBegin: () => void
+  /** Writes what plain operations have counted so far: others are about to look at it, or it is about to be committed. */
+  readonly onSettle: () => void
   /** After each commit, when its promises were settled: what it added to the log, in order. */
   readonly onDurable: (events: readonly GatewayEvent[]) => void
   /** Something that was written has been taken back: what was remembered of it is wrong. */
@@ -37,6 +50,7 @@ interface Waiting {
   readonly operation: (emit: Emit) => unknown
   readonly resolve: (value: never) => void
   readonly reject: (err: unknown) => void
+  readonly manner: Manner
   /** In the milliseconds of the monotonic clock. */
   readonly deadline: number
 }
@@ -56,7 +70,7 @@ const MAX_BEHIND_LOCK = 2000
 
 /**
  * Group commit: what is asked for within one turn of the event loop shares one transaction, and so one disk flush.
- * Each operation has a savepoint of its own, so one that throws takes nobody else's work with it.
+ * One that throws takes nobody else's work with it: operations have savepoints, or change nothing before they may throw.
  */
 export function createWriter(db: DatabaseSync, listener: WriterListener): Writer {
   const begin = db.prepare('begin immediate')
@@ -96,8 +110,10 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     try {
       listener.onBegin()
       for (const entry of batch) settle.push(runOne(entry, events))
+      listener.onSettle()
     } catch (err) {
-      takeBack(batch, err)
+      if (!isTrouble(err) && batch.some(({ manner }) => manner === 'plain')) runAgain(batch)
+      else takeBack(batch, err)
       return
     }
     try {
@@ -116,9 +132,20 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   }
 
   function takeBack(batch: readonly Waiting[], err: unknown, failure?: ActionError): void {
+    rollBack()
+    fail(batch, err, failure)
+  }
+
+  /** One that was thought to be plain has a mistake in it; which, shows when each of them has a savepoint. */
+  function runAgain(batch: readonly Waiting[]): void {
+    rollBack()
+    waiting = [...batch.map((entry) => ({ ...entry, manner: 'guarded' as const })), ...waiting]
+    schedule()
+  }
+
+  function rollBack(): void {
     if (db.isTransaction) db.exec('rollback')
     listener.onRollback()
-    fail(batch, err, failure)
   }
 
   /** Another process has the lock. The event loop goes on meanwhile: whoever only reads is not kept waiting. */
@@ -144,11 +171,28 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     schedule()
   }
 
-  function runOne({ operation, resolve, reject }: Waiting, events: GatewayEvent[]): () => void {
+  function runOne(entry: Waiting, events: GatewayEvent[]): () => void {
+    const emit: Emit = (event) => events.push(event)
+    return entry.manner === 'plain' ? runPlain(entry, emit) : runGuarded(entry, emit, events)
+  }
+
+  function runPlain({ operation, resolve, reject }: Waiting, emit: Emit): () => void {
+    try {
+      const value = operation(emit) as never
+      return () => resolve(value)
+    } catch (err) {
+      if (!(err instanceof ActionError)) throw err
+      return () => reject(err)
+    }
+  }
+
+  function runGuarded({ operation, resolve, reject, manner }: Waiting, emit: Emit, events: GatewayEvent[]): () => void {
     const already = events.length
+    if (manner === 'guarded') listener.onSettle()
     savepoint.run()
     try {
-      const value = operation((event) => events.push(event)) as never
+      const value = operation(emit) as never
+      if (manner === 'guarded') listener.onSettle()
       release.run()
       return () => resolve(value)
     } catch (err) {
@@ -157,19 +201,19 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
       undo.run()
       release.run()
       events.length = already
-      if (!(err instanceof ActionError)) listener.onRollback()
+      listener.onRollback()
       return () => reject(err)
     }
   }
 
   return {
-    write(operation, patienceMs = PATIENCE_MS) {
+    write(operation, { manner = 'guarded', patienceMs = PATIENCE_MS } = {}) {
       if (isClosed) return Promise.reject(new ActionError('unavailable', 'the database is closed'))
       if (waiting.length >= (isLocked ? MAX_BEHIND_LOCK : MAX_WAITING))
         return Promise.reject(new ActionError('unavailable', 'too many changes wait for the database; try again later'))
       return new Promise((resolve, reject) => {
         const deadline = performance.now() + patienceMs
-        waiting.push({ operation, resolve: resolve as (value: never) => void, reject, deadline })
+        waiting.push({ operation, resolve: resolve as (value: never) => void, reject, manner, deadline })
         schedule()
       })
     },

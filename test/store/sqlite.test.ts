@@ -138,6 +138,20 @@ t.test('another process that writes', async (t) => {
     )
   })
 
+  t.test('changes who may speak here', async (t) => {
+    const { open } = place(t)
+    const [ours, theirs] = [await open(), await open({ isShort: true })]
+    await addAccounts(ours, 1)
+    const { id } = await addGroup(ours, [10001])
+    const seen: number[] = []
+    const speak = () => say(ours, id, 10001, 'hi', ({ mutedUntil }) => seen.push(mutedUntil))
+    await speak()
+    const change = { type: 'mute', accountId: 10001, until: 99 } as const
+    await theirs.changeGroup({ groupId: id, time: 0, decide: () => ({ change }) })
+    await speak()
+    t.strictSame(seen, [0, 99])
+  })
+
   t.test('changes who hears our next message and what the group is called', async (t) => {
     const { open } = place(t)
     const [ours, theirs] = [await open(), await open({ isShort: true })]

@@ -28,7 +28,14 @@ function openFailing(t: Test): { readonly db: DatabaseSync; readonly failNext: (
   return { db, failNext: (errcode) => (failure = errcode) }
 }
 
-const listener: WriterListener = { onBegin() {}, onDurable() {}, onRollback() {}, onTrouble() {}, onWell() {} }
+const listener: WriterListener = {
+  onBegin() {},
+  onSettle() {},
+  onDurable() {},
+  onRollback() {},
+  onTrouble() {},
+  onWell() {}
+}
 
 t.test('what may be on the disk after all is not called undone', async (t) => {
   const { db, failNext } = openFailing(t)
@@ -53,5 +60,32 @@ t.test('what may be on the disk after all is not called undone', async (t) => {
       .map(({ words }) => words),
     ['c'],
     'and what comes next works'
+  )
+})
+
+t.test('one that is thought to be plain and has a mistake in it takes nobody else with it', async (t) => {
+  const { db } = openFailing(t)
+  const writer = createWriter(db, listener)
+  const insert = db.prepare('insert into notes values (?)')
+  const mistake = new TypeError('a mistake')
+  const plain = { manner: 'plain' } as const
+  const results = await Promise.allSettled([
+    writer.write(() => insert.run('a'), plain),
+    writer.write(() => {
+      insert.run('b')
+      throw mistake
+    }, plain),
+    writer.write(() => insert.run('c')),
+    writer.write(() => insert.run('d'), plain)
+  ])
+  t.strictSame(
+    results.map((result) => (result.status === 'rejected' ? result.reason : 'done')),
+    ['done', mistake, 'done', 'done']
+  )
+  const words = db.prepare('select words from notes').all()
+  t.strictSame(
+    words.map((row) => row['words']),
+    ['a', 'c', 'd'],
+    'each once'
   )
 })

@@ -634,6 +634,102 @@ export function storeSuite(t: Test, open: (t: Test) => Promise<Store>): void {
       ])
     })
 
+    t.test('whoever has spoken is looked at again when something has changed', async (t) => {
+      const store = await open(t)
+      await addAccounts(store, 3)
+      const { id } = await addGroup(store, [10001, 10002, 10003])
+      const seen: unknown[] = []
+      const check: MessageDraft['check'] = (speaker) => seen.push({ ...speaker })
+      const speak = (chatId: number): Promise<Message> => say(store, chatId, 10002, 'hi', check)
+      const change = (what: GroupChange): Promise<void> =>
+        store.changeGroup({ groupId: id, time: NOW, decide: () => ({ change: what }) })
+      const before = { role: 'member', mutedUntil: 0, isGroupMuted: false, isPeerDisabled: false, isBlocked: false }
+
+      await speak(id)
+      t.match(seen.pop(), before)
+      const rows: [change: GroupChange, expected: object][] = [
+        [{ type: 'mute', accountId: 10002, until: 99 }, { mutedUntil: 99 }],
+        [{ type: 'mute-all', isMute: true }, { isGroupMuted: true }],
+        [{ type: 'set-role', accountId: 10002, role: 'admin' }, { role: 'admin' }],
+        [{ type: 'hand-over', fromId: 10001, toId: 10002 }, { role: 'owner' }]
+      ]
+      for (const [what, expected] of rows) {
+        await change(what)
+        await speak(id)
+        t.match(seen.pop(), expected, what.type)
+      }
+      await change({ type: 'ban', accountId: 10002, operatorId: 10001 })
+      t.equal(await refusal(speak(id)), 'forbidden', 'banned')
+
+      const chatId = await store.openPrivateChat(10002, 10003, NOW)
+      await speak(chatId)
+      t.match(seen.pop(), { isBlocked: false, isPeerDisabled: false })
+      await store.addBlock(10003, 10002, NOW)
+      await speak(chatId)
+      t.match(seen.pop(), { isBlocked: true })
+      await store.removeBlock(10003, 10002)
+      await speak(chatId)
+      t.match(seen.pop(), { isBlocked: false })
+      await store.disableAccount(10003, NOW)
+      await speak(chatId)
+      t.match(seen.pop(), { isPeerDisabled: true })
+    })
+
+    t.test('what is undone is not remembered of whoever speaks', async (t) => {
+      const store = await open(t)
+      await addAccounts(store, 1)
+      const { id } = await addGroup(store, [10001])
+      const seen: unknown[] = []
+      const check: MessageDraft['check'] = ({ mutedUntil }) => seen.push(mutedUntil)
+      await Promise.all([
+        say(store, id, 10001, 'one', check),
+        refusal(
+          store.changeGroup({
+            groupId: id,
+            time: NOW,
+            // An event that cannot be written down, behind the change.
+            decide: () => ({
+              change: { type: 'mute', accountId: 10001, until: 99 },
+              event: { kind: 'group.renamed', data: { name: 1n as never, operatorId: 10001 } }
+            })
+          })
+        ),
+        say(store, id, 10001, 'two', check)
+      ])
+      t.strictSame(seen, [0, 0])
+      t.strictSame((await store.listMessages({ chatId: id, limit: 10 })).map(textOf), ['one', 'two'])
+    })
+
+    t.test('rows of the chat are true for whatever comes between messages of one commit', async (t) => {
+      const store = await open(t)
+      await addAccounts(store, 3)
+      const { id } = await addGroup(store, [10001, 10002])
+      const heard = listen(store)
+      await Promise.all([
+        say(store, id, 10001, 'one'),
+        say(store, id, 10002, 'two'),
+        join(store, id, 10003),
+        say(store, id, 10003, 'three'),
+        store.recallMessage({ chatId: id, seq: 1, operatorId: 10001, time: NOW, check: () => {} }),
+        say(store, id, 10001, 'four')
+      ])
+      const events = await heard.next(6)
+      t.strictSame(
+        events.map((event) => [event.kind, event.eventSeq]),
+        [
+          ['message.created', 1],
+          ['message.created', 2],
+          ['member.joined', 3],
+          ['message.created', 4],
+          ['message.recalled', 5],
+          ['message.created', 6]
+        ]
+      )
+      t.equal(await store.countUnread(10003, id), 1, 'not what was said before')
+      const states = new Map((await store.listReadStates(id)).map(({ accountId, readSeq }) => [accountId, readSeq]))
+      t.strictSame([...states.values()], [4, 2, 3], 'who speaks has read what came before')
+    })
+
     t.test('recalled, lose their words and keep their place', async (t) => {
       const store = await open(t)
       await addAccounts(store, 2)

@@ -79,9 +79,19 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
   )
 
   const known = new Map<number, Known>()
+  /** Private chats by their two parties; one that is there stays. */
+  const privates = new Map<string, number>()
 
   function findPrivate(a: number, b: number): number | undefined {
-    return (byParties.get(Math.min(a, b), Math.max(a, b)) as { id: number } | undefined)?.id
+    const [low, high] = a < b ? [a, b] : [b, a]
+    const parties = `${low} ${high}`
+    const found = privates.get(parties)
+    if (found !== undefined) return found
+    const row = byParties.get(low, high) as { id: number } | undefined
+    if (!row) return undefined
+    if (privates.size >= 20_000) privates.clear()
+    privates.set(parties, row.id)
+    return row.id
   }
 
   function remember(id: number): Known | undefined {
@@ -149,8 +159,9 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
     },
 
     forget(id?: number): void {
-      if (id === undefined) known.clear()
-      else known.delete(id)
+      if (id !== undefined) return void known.delete(id)
+      known.clear()
+      privates.clear()
     },
 
     /** What one of the two calls the other has changed. */

@@ -29,46 +29,33 @@ import type { FileQueries } from './files.ts'
 import type { ForwardQueries } from './forwards.ts'
 import type { GroupFileQueries } from './group-files.ts'
 import { toMessage, type MessageRow } from './message-row.ts'
+import { toSpeaker, type SpeakerQueries } from './speakers.ts'
+import type { TallyQueries } from './tally.ts'
 
-interface SpeakerRow {
-  kind: 'private' | 'group'
-  is_muted: number
-  is_channel: number
-  role: Role
-  muted_until: number
-  card: string
-  title: string
-  joined_at: number
-  is_peer_disabled: number
-  is_blocked: number
+interface MessageGround {
+  readonly accounts: AccountQueries
+  readonly chats: ChatQueries
+  readonly events: EventQueries
+  readonly faces: FaceQueries
+  readonly files: FileQueries
+  readonly forwards: ForwardQueries
+  readonly groupFiles: GroupFileQueries
+  readonly speakers: SpeakerQueries
+  readonly tally: TallyQueries
+}
+
+/** It brings nothing that has to be looked up, kept or told beside its words. */
+export function isPlain({ segments }: Pick<MessageDraft, 'segments'>): boolean {
+  return segments.every(({ type }) => type !== 'media' && type !== 'forward')
 }
 
 /** Messages: append, edit, recall, read. Every function is synchronous; the caller owns the transaction. */
 export function messageQueries(
   db: DatabaseSync,
-  accounts: AccountQueries,
-  chats: ChatQueries,
-  events: EventQueries,
-  files: FileQueries,
-  forwards: ForwardQueries,
-  groupFiles: GroupFileQueries,
-  faces: FaceQueries
+  { accounts, chats, events, faces, files, forwards, groupFiles, speakers, tally }: MessageGround
 ) {
-  const speaker = db.prepare(`
-    select c.kind, c.is_muted, c.is_channel, m.role, m.muted_until, m.card, m.title, m.joined_at,
-      case c.kind when 'private' then exists(
-        select 1 from accounts a where a.id in (c.low_id, c.high_id) and a.id <> m.account_id and a.disabled_at is not null
-      ) else 0 end as is_peer_disabled,
-      case c.kind when 'private' then exists(
-        select 1 from blocks b where (b.account_id = c.low_id and b.blocked_id = c.high_id) or (b.account_id = c.high_id and b.blocked_id = c.low_id)
-      ) else 0 end as is_blocked
-    from chats c join members m on m.chat_id = c.id and m.account_id = ? where c.id = ?`)
   const ban = db.prepare('select 1 from bans where chat_id = ? and account_id = ?')
   const roleOf = db.prepare('select role from members where chat_id = ? and account_id = ?')
-  const advance = db.prepare(
-    'update chats set last_seq = last_seq + 1, last_event_seq = last_event_seq + 1, updated_at = ? where id = ? returning last_seq, last_event_seq'
-  )
-  const markSent = db.prepare('update members set last_sent_at = ?, read_seq = ? where chat_id = ? and account_id = ?')
   const insert = db.prepare(
     'insert into messages(id, chat_id, seq, sender_id, time, segments, client_id) values (?, ?, ?, ?, ?, ?, ?)'
   )
@@ -187,24 +174,9 @@ export function messageQueries(
     }
   }
 
-  const readSpeaker = (chatId: number, accountId: number): SpeakerRow | undefined =>
-    speaker.get(accountId, chatId) as SpeakerRow | undefined
-
   function findSpeaker(chatId: number, accountId: number): Speaker | undefined {
-    const row = readSpeaker(chatId, accountId)
+    const row = speakers.find(chatId, accountId)
     return row && toSpeaker(row)
-  }
-
-  function toSpeaker(row: SpeakerRow): Speaker {
-    return {
-      kind: row.kind,
-      role: row.role,
-      mutedUntil: row.muted_until,
-      isGroupMuted: row.is_muted === 1,
-      isPeerDisabled: row.is_peer_disabled === 1,
-      isBlocked: row.is_blocked === 1,
-      isChannel: row.is_channel === 1
-    }
   }
 
   function findSent(chatId: number, senderId: number, clientId: string): Message | undefined {
@@ -216,9 +188,10 @@ export function messageQueries(
     findSpeaker,
     findSent,
 
+    /** When it is plain, everything that refuses it comes before its first change, and its place is only counted. */
     append(draft: MessageDraft, emit: Emit): Appended {
       const { chatId, senderId, time, clientId } = draft
-      const row = readSpeaker(chatId, senderId)
+      const row = speakers.find(chatId, senderId)
       // One answer for a chat that is not there and one that is not theirs: nobody learns which chats exist.
       if (!row && ban.get(chatId, senderId))
         throw new ActionError('forbidden', 'you are banned from this chat', { cause: 'banned' })
@@ -228,15 +201,13 @@ export function messageQueries(
       draft.check(toSpeaker(row))
       const segments = draft.segments.map((segment) => resolve({ chatId, senderId, time }, segment))
 
-      const { last_seq: seq, last_event_seq: eventSeq } = advance.get(time, chatId) as {
-        last_seq: number
-        last_event_seq: number
-      }
+      const { seq, eventSeq } = tally.next(chatId, senderId, time)
       const id = events.insert(chatId, eventSeq, 'message.created', time, '')
       insert.run(id, chatId, seq, senderId, time, JSON.stringify(segments), clientId ?? null)
-      showAll(segments, id, chatId)
-      faces.keep(senderId, segments, time)
-      markSent.run(time, seq, chatId, senderId)
+      if (!isPlain(draft)) {
+        showAll(segments, id, chatId)
+        faces.keep(senderId, segments, time)
+      }
 
       const message = { id, chatId, seq, senderId, time, segments, ...(clientId !== undefined && { clientId }) }
       const quoted = events.readQuoted(chatId, segments)
@@ -256,7 +227,10 @@ export function messageQueries(
           ...(quoted && { quoted })
         }
       })
-      tellFiles(message, chat.kind, draft.place, emit)
+      if (!isPlain(draft)) {
+        tally.settle()
+        tellFiles(message, chat.kind, draft.place, emit)
+      }
       return { message, isDuplicate: false }
     },
 
