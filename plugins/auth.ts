@@ -1,23 +1,30 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { admit, findIntrusion, PLACES, type Found, type Why } from '../src/admission.ts'
+import { admit, findIntrusion, PLACES, type Admission, type Found, type Why } from '../src/admission.ts'
 import type { BotConfig } from '../src/config.ts'
 import type { Store } from '../src/core/store.ts'
 import type { Tenure } from '../src/net/bot-socket.ts'
 import { tellBot, type MilkySentence } from '../src/protocols/milky-words.ts'
-import { createKeyring, digestToken } from '../src/secrets.ts'
+import { createKeyring, digestToken, isSameSecret } from '../src/secrets.ts'
 
-/** A bot, by the token it showed. */
-export type IdentifyBot = (tokens: readonly string[]) => Promise<Found<number> | undefined>
+/** A bot, by the token it showed; at once when the same was shown on the same connection before. */
+export type IdentifyBot = (
+  tokens: readonly string[],
+  connection?: object
+) => Found<number> | undefined | Promise<Found<number> | undefined>
 
 /**
  * Who a Milky access token stands for: the token is the identity, so many bots share one address. Tokens of the
  * configuration count before those in the database, so that a token which was changed in the file is the only one from
  * then on. `openBotId`: the bot that needs no token, when there is one.
+ *
+ * What a connection has shown is remembered, since every call shows it: when tokens or accounts may have changed, make a
+ * new one.
  */
 export function createBotAuth(store: Store, bots: readonly BotConfig[], openBotId: number | undefined): IdentifyBot {
   const configured = bots.filter((bot) => bot.access_token)
   const configuredIds = new Set(configured.map((bot) => bot.id))
   const keyring = createKeyring(configured.map((bot) => [bot.access_token ?? '', bot.id] as const))
+  const known = new WeakMap<object, { readonly token: string; readonly found: Found<number> }>()
 
   async function identify(token: string): Promise<Found<number> | undefined> {
     const id = keyring.find([token])
@@ -26,12 +33,21 @@ export function createBotAuth(store: Store, bots: readonly BotConfig[], openBotI
     return { who: account.id, isOff: account.isDisabled }
   }
 
-  return async (tokens) => {
-    const known = (await Promise.all(tokens.map(identify))).filter((bot) => bot !== undefined)
-    const found = known.find((bot) => !bot.isOff) ?? known[0]
+  async function identifyAny(tokens: readonly string[], connection?: object): Promise<Found<number> | undefined> {
+    const bots = (await Promise.all(tokens.map(identify))).filter((bot) => bot !== undefined)
+    const found = bots.find((bot) => !bot.isOff) ?? bots[0]
+    const [token] = tokens
+    if (found && connection && token !== undefined && tokens.length === 1) known.set(connection, { token, found })
     if (found || openBotId === undefined) return found
     // Some clients send an Authorization with nothing in it (contract 3.2), and nobody asked for one.
     return { who: openBotId, isBare: true }
+  }
+
+  return (tokens, connection) => {
+    const shown = connection && known.get(connection)
+    const [token] = tokens
+    const isShown = shown && token !== undefined && tokens.length === 1 && isSameSecret(token, shown.token)
+    return isShown ? shown.found : identifyAny(tokens, connection)
   }
 }
 
@@ -70,12 +86,29 @@ export interface AdmitOptions {
   readonly isHandshake: boolean
 }
 
-/** Who a request speaks for. Decided before anything else about it: who may not come in learns nothing. */
-export async function admitBot(request: FastifyRequest, options: AdmitOptions): Promise<AdmittedBot | Refusal> {
-  const { app, identifyBot, wrongToken, allowedOrigins, isHandshake } = options
-  const door = isHandshake ? 'milky-socket' : 'milky-call'
-  const { who, why } = await admit(request, door, identifyBot, allowedOrigins)
-  const waitS = await takeBudget(app, request, who, isHandshake)
+/** Who a request speaks for; at once when its token is known already. Decided before anything else about it: who may not come in learns nothing. */
+export function admitBot(
+  request: FastifyRequest,
+  options: AdmitOptions
+): AdmittedBot | Refusal | Promise<AdmittedBot | Refusal> {
+  const { app, identifyBot, allowedOrigins, isHandshake } = options
+  const admission = admit(request, isHandshake ? 'milky-socket' : 'milky-call', identifyBot, allowedOrigins)
+  return admission instanceof Promise ? admission.then(count) : count(admission)
+
+  /** Bots that come back all at once after a restart are known; only strangers have to be patient. */
+  function count(found: Admission<number>): AdmittedBot | Refusal | Promise<AdmittedBot | Refusal> {
+    const { who } = found
+    if (who !== undefined) return judge(found, app.budgets.http(request, `bot ${who}`), options)
+    if (!isHandshake) return judge(found, app.budgets.http(request), options)
+    return app.budgets.upgrade(request).then((waitS) => judge(found, waitS, options))
+  }
+}
+
+function judge(
+  { who, why }: Admission<number>,
+  waitS: number | undefined,
+  { wrongToken, isHandshake }: AdmitOptions
+): AdmittedBot | Refusal {
   if (waitS !== undefined) return { status: 429, sentence: 'too many requests; try again in {} s', value: waitS, waitS }
   if (who !== undefined) return { accountId: who, isDisabled: why === 'off' }
   if (why === 'missing') return { status: 401, sentence: isHandshake ? NO_HANDSHAKE_TOKEN : NO_TOKEN }
@@ -96,17 +129,6 @@ const INTRUSIONS: { readonly [W in Why]?: MilkySentence } = {
 const NO_TOKEN = 'no access token: send the header "Authorization: Bearer <access_token>"'
 const NO_HANDSHAKE_TOKEN =
   'no access token: connect with ?access_token=<access_token>, or the header "Authorization: Bearer <access_token>"'
-
-/** Bots that come back all at once after a restart are known; only strangers have to be patient. */
-function takeBudget(
-  { budgets }: AdmitOptions['app'],
-  request: FastifyRequest,
-  botId: number | undefined,
-  isHandshake: boolean
-): Promise<number | undefined> {
-  if (botId !== undefined) return budgets.http(request, `bot ${botId}`)
-  return isHandshake ? budgets.upgrade(request) : budgets.http(request)
-}
 
 /** A browser asks before it calls, without the token: only where none is needed does it matter who asks. */
 export async function findPreflightRefusal(

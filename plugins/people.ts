@@ -97,7 +97,7 @@ export default fp(async (app: FastifyInstance, { sessions, isForBots = () => fal
   const limitBy =
     (budget: 'http' | 'login'): Hook =>
     async (request, reply) => {
-      const wait = await app.budgets[budget](request)
+      const wait = budget === 'http' ? app.budgets.http(request) : await app.budgets.login(request)
       return wait === undefined ? undefined : sendWait(request, reply, wait * 1000)
     }
 

@@ -1,12 +1,13 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import { guardReading, MAX_FRAGMENTS } from '../sdk/src/read-guard.ts'
 import { CLOSE } from '../src/net/close-codes.ts'
 import { restartHint, toAnswer } from '../src/net/http-answer.ts'
+import { findFault } from '../src/net/request-fault.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -74,26 +75,35 @@ export default fp(async (app: FastifyInstance) => {
         return servePlainly(server, request, socket, head)
       }
       if (isClosing) return turnAway(socket, 503, 'the gateway shuts down', restartHint())
+      const fault = findFault(request, true)
+      if (fault) return turnAway(socket, fault.status, fault.message)
       for (const listener of handleWebSocket) listener.call(app.server, request, socket, head)
     })
   })
   app.takeUpgrades(app.server)
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (!request.ws || request.is404 || request.routeOptions.config.maxFrame !== undefined) return
+  function refuseSocket(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    if (!request.ws) return done()
     const message = `there is no WebSocket at ${request.url.split('?')[0]}; GET / names the doors`
-    await reply.code(404).send({ status: 'failed', retcode: -404, message })
-  })
+    void reply.code(404).send({ status: 'failed', retcode: -404, message })
+  }
 
-  // The server hands its options to each socket as it is opened, which happens in the same turn as this hook.
-  app.addHook('preHandler', (request, reply, done) => {
-    const { maxFrame, compress } = request.routeOptions.config
-    if (request.ws && maxFrame !== undefined) {
+  /** The server hands its options to each socket as it is opened, which happens in the same turn as this hook. */
+  function setOptions(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const { maxFrame = 0, compress } = request.routeOptions.config
+    if (request.ws) {
       answers.set(request.raw, reply)
       app.websocketServer.options.maxPayload = maxFrame
       app.websocketServer.options.perMessageDeflate = compress ? {} : false
     }
     done()
+  }
+
+  // Where a WebSocket may be asked for alone: calls do not pay for it.
+  app.addHook('onRoute', (route) => {
+    if (![route.method].flat().includes('GET')) return
+    if (route.config?.maxFrame === undefined) route.onRequest = [refuseSocket, route.onRequest ?? []].flat()
+    else route.preHandler = [setOptions, route.preHandler ?? []].flat()
   })
 })
 

@@ -120,7 +120,7 @@ export async function maim(app: FastifyInstance, { gateway, config, stats, brain
       return refuse(426, 'this address speaks WebSocket: the API-Server protocol of maim_message')
     }
     const { who: key, why } = await admitAt(request, 'maim-api', identify)
-    const wait = key ? await app.budgets.http(request, `maim ${key.account}`) : await app.budgets.upgrade(request)
+    const wait = key ? app.budgets.http(request, `maim ${key.account}`) : await app.budgets.upgrade(request)
     if (wait !== undefined) {
       void reply.header('retry-after', wait)
       return refuse(429, `too many connections; try again in ${wait} s`)

@@ -35,7 +35,7 @@ export async function metrics(app: FastifyInstance, options: MetricsOptions): Pr
     if (why === undefined) return undefined
     const refuse = (status: number, message: string): FastifyReply =>
       reply.code(status).send({ status: 'failed', retcode: -status, message })
-    const waitS = await app.budgets.http(request)
+    const waitS = app.budgets.http(request)
     if (waitS !== undefined)
       return refuse(429, `too many requests; try again in ${waitS} s`).header('retry-after', waitS)
     if (server.metrics_token !== null)

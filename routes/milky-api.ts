@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
   admitBot,
+  type AdmittedBot,
   findPreflightRefusal,
   isRefusal,
   refuseBot,
@@ -64,7 +65,9 @@ export async function milkyApi(app: FastifyInstance, options: MilkyApiOptions): 
   const { draft, milky } = options.gateway
   // The body is parsed below, after everything that comes before it in the order of errors.
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // By its name too, or the type would be looked at anew with each request.
+  for (const type of ['application/json', '*'])
+    app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.decorateRequest('botId', 0)
   await app.register(async (scope) =>
     serve(scope, options, {
@@ -105,21 +108,29 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
   const { server } = config
   const bodyLimit = config.limits.http_body
 
-  async function admit(request: FastifyRequest<ApiRoute>, reply: FastifyReply): Promise<FastifyReply | undefined> {
-    const bot = await admitBot(request, {
-      app,
-      identifyBot,
-      wrongToken,
-      allowedOrigins: server.allowed_origins,
-      isHandshake: false
-    })
+  const admission = { app, identifyBot, wrongToken, allowedOrigins: server.allowed_origins, isHandshake: false }
+
+  function admit(request: FastifyRequest<ApiRoute>, reply: FastifyReply, done: (err?: Error) => void): void {
+    const bot = admitBot(request, admission)
+    const goOn = (found: AdmittedBot | Refusal): void => {
+      if (letIn(request, reply, found)) done()
+    }
+    // A call whose token is known waits for nobody.
+    if (bot instanceof Promise) bot.then(goOn).catch(done)
+    else goOn(bot)
+  }
+
+  /** False when it was answered. */
+  function letIn(request: FastifyRequest<ApiRoute>, reply: FastifyReply, bot: AdmittedBot | Refusal): boolean {
     if (isForPages && !(isRefusal(bot) && bot.isIntrusion)) allowOrigin(request, reply)
-    if (isRefusal(bot)) return refuseBot(request, reply, bot)
-    if (bot.isDisabled) return answer(request, reply, failed(new ActionError('disabled', 'this bot is switched off')))
-    const refusal = findRefusal(request)
-    if (refusal) return refuseBot(request, reply, refusal)
-    request.botId = bot.accountId
-    return undefined
+    if (!isRefusal(bot) && bot.isDisabled) {
+      answer(request, reply, failed(new ActionError('disabled', 'this bot is switched off')))
+      return false
+    }
+    const refusal = isRefusal(bot) ? bot : findRefusal(request)
+    if (refusal) void refuseBot(request, reply, refusal)
+    else request.botId = (bot as AdmittedBot).accountId
+    return refusal === undefined
   }
 
   function findRefusal({ params, headers }: FastifyRequest<ApiRoute>): Refusal | undefined {
@@ -132,10 +143,10 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
     return { status: dialect.notJson, sentence: 'the Content-Type must be application/json' }
   }
 
-  function answer(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): FastifyReply {
+  function answer(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): void {
     reply.code(statusOf(outcome, dialect)).header('content-type', JSON_TYPE)
     if (outcome.ok && outcome.isReplay) reply.header('idempotent-replayed', 'true')
-    return reply.send(JSON.stringify(toEnvelope(outcome, request.headers['accept-language'])))
+    void reply.send(JSON.stringify(toEnvelope(outcome, request.headers['accept-language'])))
   }
 
   app.setErrorHandler((err: FastifyError, request, reply) => {
@@ -149,14 +160,14 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
     return reply.code(status).send({ status: 'failed', retcode: -status, message })
   })
 
-  app.post<ApiRoute>(path, { onRequest: admit, bodyLimit }, async (request, reply) => {
+  app.post<ApiRoute>(path, { onRequest: admit, bodyLimit }, (request, reply) => {
     const params = parseBody(request.body as Buffer | undefined)
+    if (params instanceof ActionError) return answer(request, reply, failed(params))
     const { 'idempotency-key': idempotencyKey } = request.headers
-    const outcome =
-      params instanceof ActionError
-        ? failed(params)
-        : await dispatcher.dispatch(request.params.api, params, { accountId: request.botId, idempotencyKey })
-    return answer(request, reply, outcome)
+    dispatcher
+      .dispatch(request.params.api, params, { accountId: request.botId, idempotencyKey })
+      .then((outcome) => answer(request, reply, outcome))
+      .catch((err: unknown) => void reply.send(err))
   })
 
   if (!isForPages) return

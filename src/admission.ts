@@ -49,7 +49,7 @@ export interface Found<Who> {
 }
 
 /** Each door knows one kind of token; undefined for every other. Tokens of people say by themselves what is wrong with them. */
-export type Identify<Who> = (tokens: readonly string[]) => Answer<Who> | Promise<Answer<Who>>
+export type Identify<Who> = (tokens: readonly string[], connection: object) => Answer<Who> | Promise<Answer<Who>>
 type Answer<Who> = Found<Who> | TokenFault | undefined
 
 /** Why somebody does not come in. The last two may not be told to a page that asks: it is not here that it belongs. */
@@ -64,20 +64,25 @@ export type Admission<Who> =
  * Who comes in at a door. All of them decide it here, before anything else of the request is read and before a socket is
  * opened: no credentials, wrong ones, those of an account that is off, and none where none are needed.
  */
-export async function admit<Who>(
+export function admit<Who>(
   request: Comer,
   door: DoorName,
   identify: Identify<Who>,
   allowedOrigins: readonly string[] = []
-): Promise<Admission<Who>> {
+): Admission<Who> | Promise<Admission<Who>> {
   const tokens = PLACES[door](request)
-  const found = await identify(tokens)
-  if (!found) return { why: tokens.length === 0 ? 'missing' : 'wrong' }
-  if (isFault(found)) return { why: 'wrong', fault: found }
-  const { who, isOff = false, isBare = false } = found
-  if (isOff) return { who, why: 'off' }
-  const why = isBare ? findIntrusion(request, allowedOrigins) : undefined
-  return why ? { why } : { who }
+  const found = identify(tokens, request.socket)
+  // A call should not wait a turn for what is known.
+  return found instanceof Promise ? found.then(judge) : judge(found)
+
+  function judge(answer: Answer<Who>): Admission<Who> {
+    if (!answer) return { why: tokens.length === 0 ? 'missing' : 'wrong' }
+    if (isFault(answer)) return { why: 'wrong', fault: answer }
+    const { who, isOff = false, isBare = false } = answer
+    if (isOff) return { who, why: 'off' }
+    const why = isBare ? findIntrusion(request, allowedOrigins) : undefined
+    return why ? { why } : { who }
+  }
 }
 
 /** Why somebody may not speak for who needs no token: without one, any page that a person opens could. */

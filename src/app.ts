@@ -173,6 +173,8 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     loggerInstance: log as FastifyBaseLogger,
     // A line per call would cost half the throughput, and its URL would hold tokens.
     logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request would cost a twentieth of a call, and hardly one of them says anything.
+    childLoggerFactory: (logger) => logger,
     trustProxy: config.server.trusted_proxies.length > 0 ? config.server.trusted_proxies : false,
     bodyLimit: 1024 * 1024,
     routerOptions: { constraints },
@@ -422,17 +424,20 @@ async function createBotIdentity(config: Config, gateway: Gateway): Promise<BotI
   const create = async (bots: Config['bots']): Promise<IdentifyBot> =>
     createBotAuth(store, bots, await findOpenBot({ bots, server: config.server }, gateway))
   let identify = await create(config.bots)
-  let renewing = Promise.resolve()
+  /** The last one that is under way: whoever comes meanwhile waits for it. */
+  let renewing: Promise<void> | undefined
   onAccessChange(() => {
-    renewing = create(config.bots)
+    const own = create(config.bots)
       .then((next) => void (identify = next))
       .catch(onError)
+      .finally(() => {
+        if (renewing === own) renewing = undefined
+      })
+    renewing = own
   })
   return {
-    async identify(tokens) {
-      await renewing
-      return identify(tokens)
-    },
+    identify: (tokens, connection) =>
+      renewing ? renewing.then(() => identify(tokens, connection)) : identify(tokens, connection),
     async use({ bots }) {
       identify = await create(bots)
     }

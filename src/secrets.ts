@@ -34,6 +34,13 @@ export function digestToken(token: string): Buffer {
   return hash('sha256', token, 'buffer')
 }
 
+/** Takes as long for whatever is not the same, however much of it is. */
+export function isSameSecret(one: string, other: string): boolean {
+  let difference = one.length ^ other.length
+  for (let index = 0; index < one.length; index++) difference |= one.charCodeAt(index) ^ other.charCodeAt(index)
+  return difference === 0
+}
+
 /** What tokens open. Holds their digests alone. */
 export interface Keyring<Grant> {
   /** What the first of these tokens opens that opens anything. A wrong one takes as long as a right one. */

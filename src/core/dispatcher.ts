@@ -29,16 +29,20 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     table.set(action.name, { action, validate: compileParams(action.params) })
   }
 
-  async function run(name: string, params: unknown, caller: Caller): Promise<Outcome> {
-    const entry = table.get(name)
-    if (!entry) throw new ActionError('unknown_action', `there is no action "${name.slice(0, 64)}"`)
-    const { action, validate } = entry
-    const { accountId, deviceId, keyed } = caller
-    const valid = validate(params)
-    const account = await context.store.findAccount(accountId)
-    if (!account || account.isDisabled) throw new ActionError('disabled', `account ${accountId} is switched off`)
-    const work = (): Promise<object> => action.run(createScope(context, account, deviceId), valid)
-    return keyed ? runKeyed(action, work, accountId, keyed) : { ok: true, data: await work() }
+  async function run(name: string, params: unknown, { accountId, deviceId, keyed }: Caller): Promise<Outcome> {
+    try {
+      const entry = table.get(name)
+      if (!entry) throw new ActionError('unknown_action', `there is no action "${name.slice(0, 64)}"`)
+      const { action, validate } = entry
+      const valid = validate(params)
+      const account = await context.store.findAccount(accountId)
+      if (!account || account.isDisabled) throw new ActionError('disabled', `account ${accountId} is switched off`)
+      const scope = createScope(context, account, deviceId)
+      if (keyed) return await runKeyed(action, () => action.run(scope, valid), accountId, keyed)
+      return { ok: true, data: await action.run(scope, valid) }
+    } catch (err) {
+      return toFailure(err, name, bugs)
+    }
   }
 
   async function runKeyed(
@@ -67,7 +71,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   return {
     has: (name) => table.has(name),
     dispatch(name, params, caller) {
-      const outcome = settle(() => run(name, params, caller), name, bugs)
+      const outcome = run(name, params, caller)
       // Reading waits for nobody, and is most of what is asked.
       return name.startsWith('get_') ? outcome : inTime(name, outcome)
     }
@@ -95,23 +99,17 @@ function createScope(
   return scope
 }
 
-/** Catches once what rules throw; anything but an `ActionError` is our mistake and is reported under an id. */
-export function toOutcome(run: () => Promise<object>, action: string, bugs: Bugs): Promise<Outcome> {
-  return settle(async () => ({ ok: true, data: await run() }), action, bugs)
-}
-
-type Bugs = Pick<DispatcherOptions, 'onBug' | 'newId'>
-
-async function settle(run: () => Promise<Outcome>, action: string, { onBug, newId }: Bugs): Promise<Outcome> {
-  try {
-    return await run()
-  } catch (err) {
-    if (err instanceof ActionError) return { ok: false, error: err }
-    const requestId = newId()
-    onBug(err, { action, requestId })
-    return {
-      ok: false,
-      error: new ActionError('internal', `something went wrong here; the log has it under ${requestId}`, { requestId })
-    }
+/** What was thrown as an outcome; anything but an `ActionError` is our mistake and is reported under an id. */
+export function toFailure(
+  err: unknown,
+  action: string,
+  { onBug, newId }: Pick<DispatcherOptions, 'onBug' | 'newId'>
+): Outcome {
+  if (err instanceof ActionError) return { ok: false, error: err }
+  const requestId = newId()
+  onBug(err, { action, requestId })
+  return {
+    ok: false,
+    error: new ActionError('internal', `something went wrong here; the log has it under ${requestId}`, { requestId })
   }
 }

@@ -1,5 +1,5 @@
 import type { Outcome } from '../core/action.ts'
-import { toOutcome, type Dispatcher, type DispatcherOptions } from '../core/dispatcher.ts'
+import { toFailure, type Dispatcher, type DispatcherOptions } from '../core/dispatcher.ts'
 import { ActionError, type Reason } from '../core/errors.ts'
 import type { ChatRef, EventKind, EventOf, GatewayEvent } from '../core/event.ts'
 import { compileParams } from '../core/validate.ts'
@@ -48,22 +48,26 @@ export function createDraftDispatcher(
   return {
     has: (name) => table.has(name),
 
-    async dispatch(name, params, caller) {
+    dispatch(name, params, caller) {
       const entry = table.get(name)
       if (!entry)
-        return { ok: false, error: new ActionError('unknown_action', `there is no action "${name.slice(0, 64)}"`) }
+        return Promise.resolve({
+          ok: false,
+          error: new ActionError('unknown_action', `there is no action "${name.slice(0, 64)}"`)
+        })
       let call: Call
       try {
         call = entry.toCall(entry.validate(params) as never)
       } catch (err) {
-        return toOutcome(() => Promise.reject(err as Error), name, bugs)
+        return Promise.resolve(toFailure(err, name, bugs))
       }
       const { toData } = call
       const keyed = findKey({ dialect: 'draft', name, params, toData }, caller)
       // What is kept under a key is in the words of the dialect already.
       if (keyed) return dispatcher.dispatch(call.action, call.params, { ...caller, keyed })
-      const outcome = await dispatcher.dispatch(call.action, call.params, caller)
-      return outcome.ok && toData ? { ok: true, data: toData(outcome.data as never) } : outcome
+      const outcome = dispatcher.dispatch(call.action, call.params, caller)
+      if (!toData) return outcome
+      return outcome.then((done) => (done.ok ? { ok: true, data: toData(done.data as never) } : done))
     }
   }
 }

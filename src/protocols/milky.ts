@@ -122,12 +122,13 @@ export function createMilkyDispatcher(dispatcher: Dispatcher): Dispatcher {
 
   return {
     has,
-    async dispatch(name, params, caller) {
+    dispatch(name, params, caller) {
       if (has(name)) {
         const keyed = findKey({ dialect: 'milky', name, params }, caller)
         return dispatcher.dispatch(name, withoutEmptyReplies(params), keyed ? { ...caller, keyed } : caller)
       }
-      return { ok: false, error: new ActionError('unknown_action', `there is no API "${name.slice(0, 64)}"`) }
+      const error = new ActionError('unknown_action', `there is no API "${name.slice(0, 64)}"`)
+      return Promise.resolve({ ok: false, error })
     }
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { request as openRequest, type IncomingMessage } from 'node:http'
+import { Agent, request as openRequest, type IncomingMessage } from 'node:http'
 import { text as readAll } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
 import { startApp, text, type Running } from '../helpers/app.ts'
@@ -15,25 +15,34 @@ interface Post {
   readonly path?: string
   readonly headers?: Record<string, string>
   readonly body?: string | Buffer
+  /** Of a connection that is used again. */
+  readonly agent?: Agent
 }
 
 const AUTHORIZED = { authorization: 'Bearer token-one' }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 /** A request with exactly these headers: `fetch` adds some of its own. */
-async function post(app: Running, { path = '/get_login_info', headers = {}, body = '{}' }: Post = {}): Promise<Answer> {
+async function post(
+  app: Running,
+  { path = '/get_login_info', headers = {}, body = '{}', agent }: Post = {}
+): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const length = { 'content-length': String(Buffer.byteLength(body)) }
-  const request = openRequest(app.url + path, { method: 'POST', headers: { ...length, ...headers } }, (response) => {
-    void readAll(response).then((read) => {
-      resolve({
-        status: response.statusCode ?? 0,
-        type: response.headers['content-type'],
-        retryAfter: response.headers['retry-after'],
-        body: JSON.parse(read)
-      })
-    }, reject)
-  })
+  const request = openRequest(
+    app.url + path,
+    { method: 'POST', headers: { ...length, ...headers }, agent },
+    (response) => {
+      void readAll(response).then((read) => {
+        resolve({
+          status: response.statusCode ?? 0,
+          type: response.headers['content-type'],
+          retryAfter: response.headers['retry-after'],
+          body: JSON.parse(read)
+        })
+      }, reject)
+    }
+  )
   request.on('error', reject)
   request.end(body)
   return promise
@@ -320,4 +329,29 @@ t.test('/health and /ready', async (t) => {
   }
   t.strictSame(await get('/health'), { status: 200, body: { status: 'ok' } })
   t.strictSame(await get('/ready'), { status: 200, body: { status: 'ready' } })
+})
+
+t.test('a connection that was let in is let in for the token that it shows, and as long as that is good', async (t) => {
+  const bots = [
+    { id: 10001, access_token: 'token-one' },
+    { id: 10002, nickname: 'Two' }
+  ]
+  const app = await startApp(t, { config: { bots } })
+  const { accounts, store } = app.lactea.gateway
+  await accounts.setToken(10002, 'old')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const ask = (token: string): Promise<Answer> =>
+    post(app, { headers: { authorization: `Bearer ${token}`, ...JSON_TYPE }, agent })
+
+  for (const token of ['old', 'old', 'token-one', 'old'])
+    t.match((await ask(token)).body, { data: { uin: token === 'old' ? 10002 : 10001 } })
+  isRefusal(t, await ask('olD'), 403, 'another token on the same connection')
+  await accounts.setToken(10002, 'new')
+  isRefusal(t, await ask('old'), 403, 'the token that was replaced')
+  t.match((await ask('new')).body, { data: { uin: 10002 } })
+  await store.disableAccount(10002, 1)
+  isRefusal(t, await ask('new'), 403, 'the bot that was switched off')
+  const sockets = Object.values(agent.freeSockets).flat()
+  t.equal(sockets.length, 1, 'all on one connection')
 })
