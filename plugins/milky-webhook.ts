@@ -5,10 +5,10 @@ import { MAX_RECIPIENTS } from '../src/core/notices.ts'
 import type { Gateway } from '../src/gateway.ts'
 import { cursorName } from '../src/net/cursor.ts'
 import { createFollower } from '../src/net/follower.ts'
-import { withDeadline } from '../src/net/deadline.ts'
 import { createDoorbell, isClosedDoor } from '../src/net/doorbell.ts'
 import { parseRetryAfter } from '../src/net/delivery-schedule.ts'
 import { startDelivery, type Failure, type Try } from '../src/net/delivery.ts'
+import { openPoster, type PostAnswer } from '../src/net/poster.ts'
 import { isOwnMessage } from '../src/net/serve.ts'
 import { sign, toSigningKey } from '../src/net/signature.ts'
 import type { Running } from '../src/net/targets.ts'
@@ -32,6 +32,9 @@ const KEPT_ANSWER = 512
 /** What is read of an answer that is no success, so that its connection can be used again. */
 const MAX_REFUSAL = 64 * 1024
 
+/** As they were encoded first; who tries again much later has read the event anew. */
+const bodies = new WeakMap<GatewayEvent, Map<string, string | undefined>>()
+
 /** The name of a webhook, the same over restarts. The address goes in as a digest, since it may hold a secret. */
 export function targetIdOf(botId: number, url: string): string {
   return `${botId}-${createHash('sha256').update(url).digest('hex').slice(0, 12)}`
@@ -48,21 +51,22 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
     : () => createMilkyCodec(gateway.links.absoluteLinkOf, limits.group_members)
   const id = targetIdOf(bot.id, target.url)
   const log = gateway.log.child({ door: 'webhook', bot: bot.id, webhook: id, url: maskUrl(target.url) })
-  // Loaded when there is a webhook: who starts the gateway should not wait for it.
-  const { Agent, request } = await import('undici')
   const lookup = await gateway.outgoing.lookupFor(target.url, (words) => log.warn(words))
-  const agent = new Agent({ connections: target.parallel, pipelining: 1, connect: { timeout: target.timeout, lookup } })
+  const poster = await openPoster({
+    url: target.url,
+    connections: target.parallel,
+    timeoutMs: target.timeout,
+    lookup,
+    maxAnswer: (status) => (isSuccess(status) ? MAX_ANSWER : MAX_REFUSAL)
+  })
   const keys = [target.secret, target.previous_secret].flatMap((secret) => (secret ? [toSigningKey(secret)] : []))
   const deviceId = createId()
   let leave: (() => void) | undefined
   /** The bot was switched off: it hears of that, and of nothing after it. */
   let isOff = false
-  const headers = {
-    'content-type': 'application/json',
-    'x-self-id': String(bot.id),
-    'user-agent': 'lactea',
-    ...(target.access_token && { authorization: `Bearer ${target.access_token}` })
-  }
+  /** Names and values in turns. */
+  const headers = ['content-type', 'application/json', 'x-self-id', String(bot.id), 'user-agent', 'lactea']
+  if (target.access_token) headers.push('authorization', `Bearer ${target.access_token}`)
 
   /** People see the bot as online while its receiver takes what it is sent; before the first try it is believed in. */
   function setThere(isThere: boolean): void {
@@ -74,20 +78,28 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
     leave = undefined
   }
 
+  /** What all webhooks of the bot are posted, and in the draft those of all bots of a group, is written once. */
+  function bodyFor(event: GatewayEvent): string | undefined {
+    const key = isDraft && event.chat.kind === 'group' ? 'draft' : `${target.format} ${bot.id}`
+    const known = bodies.get(event) ?? new Map<string, string | undefined>()
+    if (known.size === 0) bodies.set(event, known)
+    if (!known.has(key)) known.set(key, openCodec().encodeEvent(event, bot.id))
+    return known.get(key)
+  }
+
   /** Rejects only when `outer` has cut it off. */
   async function deliver(event: GatewayEvent, number: number, outer: AbortSignal): Promise<Try | undefined> {
-    const body = openCodec().encodeEvent(event, bot.id)
+    const body = bodyFor(event)
     if (body === undefined) return undefined
     const startedAt = performance.now()
     try {
-      const { text, ...tried } = await withDeadline({ ms: target.timeout, outer }, (signal) =>
-        post(event.id, body, signal)
-      )
-      setThere(tried.error === '')
-      bell.rest()
+      const answer = await poster.post([...headers, ...stamp(event.id, body)], body, outer)
       const latencyMs = performance.now() - startedAt
-      if (text !== undefined) await runActions(text)
-      return { ...tried, latencyMs }
+      const isTaken = isSuccess(answer.status)
+      setThere(isTaken)
+      bell.rest()
+      if (isTaken && answer.isWhole && answer.body.length > 0) await runActions(answer.body.toString('utf8'))
+      return { ...toTry(answer), latencyMs }
     } catch (err) {
       if (outer.aborted) throw err
       setThere(false)
@@ -96,38 +108,18 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
     }
   }
 
-  /** The body is there when it was a 2xx answer. Rejects when there was none in time. */
-  async function post(
-    eventId: number,
-    body: string,
-    signal: AbortSignal
-  ): Promise<Omit<Try, 'latencyMs'> & { readonly text?: string }> {
-    const answer = await request(target.url, {
-      method: 'POST',
-      headers: { ...headers, ...stamp(eventId, body) },
-      body,
-      dispatcher: agent,
-      // The deadline is ours, over the whole of it.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      signal
-    })
-    const { statusCode: status } = answer
-    const isTaken = status >= 200 && status < 300
-    // The status is the acknowledgement: a body that breaks off does not take it back.
-    const read = await readBounded(answer.body, isTaken ? MAX_ANSWER : MAX_REFUSAL).catch(() => undefined)
-    const kept = read?.start.toString('utf8') ?? ''
-    if (isTaken) return { status, answer: kept, error: '', text: read?.whole?.toString('utf8') ?? '' }
-    const wait =
-      status === 429 || status === 503 ? parseRetryAfter(header(answer.headers['retry-after']), clock.now()) : 0
-    return { status, answer: kept, error: `the receiver answered ${status}`, retryAfterS: wait, isGone: status === 410 }
+  function toTry({ status, retryAfter, body }: PostAnswer): Omit<Try, 'latencyMs'> {
+    const answer = body.length === 0 ? '' : body.toString('utf8', 0, KEPT_ANSWER)
+    if (isSuccess(status)) return { status, answer, error: '' }
+    const retryAfterS = status === 429 || status === 503 ? parseRetryAfter(retryAfter, clock.now()) : 0
+    return { status, answer, error: `the receiver answered ${status}`, retryAfterS, isGone: status === 410 }
   }
 
   /** Standard Webhooks headers: a stable id to deduplicate by and, with a secret, the signature. */
-  function stamp(eventId: number, body: string): Record<string, string> {
+  function stamp(eventId: number, body: string): string[] {
     const mark = { id: `evt_${eventId}`, time: clock.now() }
-    const shown = { 'webhook-id': mark.id, 'webhook-timestamp': String(mark.time) }
-    return keys.length > 0 ? { ...shown, 'webhook-signature': sign(keys, mark, body) } : shown
+    const shown = ['webhook-id', mark.id, 'webhook-timestamp', String(mark.time)]
+    return keys.length > 0 ? [...shown, 'webhook-signature', sign(keys, mark, body)] : shown
   }
 
   /** "Processes the response": `{"actions":[{"action","params"}]}` is run as the bot; any other body means nothing. */
@@ -214,7 +206,7 @@ export async function startMilkyWebhook({ gateway, bot, target, limits }: MilkyW
       await delivery.stop()
       bell.rest()
       setThere(false)
-      await agent.destroy()
+      await poster.close()
     }
   }
 }
@@ -262,24 +254,8 @@ function toWords(err: unknown): string {
   return message || code || 'the receiver could not be reached'
 }
 
-function header(value: string | string[] | undefined): string | undefined {
-  return Array.isArray(value) ? value[0] : value
-}
-
-/** The beginning, and the whole when it is not more than `limit`. */
-async function readBounded(
-  body: AsyncIterable<Buffer>,
-  limit: number
-): Promise<{ readonly start: Buffer; readonly whole: Buffer | undefined }> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.length
-    chunks.push(chunk)
-    if (size > limit) break
-  }
-  const read = Buffer.concat(chunks)
-  return { start: read.subarray(0, KEPT_ANSWER), whole: size > limit ? undefined : read }
+function isSuccess(status: number): boolean {
+  return status >= 200 && status < 300
 }
 
 function readActions(text: string): { action: string; params: unknown }[] {

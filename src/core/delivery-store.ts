@@ -123,7 +123,11 @@ export interface Progress {
   readonly cursor: number
   readonly ahead: readonly number[]
   readonly failingSince: number | undefined
+  /** To be remembered; those that were taken may come later than they are counted. */
   readonly attempts: readonly Omit<Attempt, 'targetId'>[]
+  /** Tries that were taken by the receiver and that were not. */
+  readonly taken: number
+  readonly failed: number
   /** Older ones go. */
   readonly keepAttempts: number
   readonly rows: readonly RowChange[]
@@ -145,7 +149,10 @@ export interface DueOptions {
 export interface DeliveryStore extends TargetDesk {
   /** Remembers the webhook; one that is new begins at the end of the log. */
   readonly openTarget: (target: NewTarget) => Promise<TargetPlace>
-  readonly saveProgress: (targetId: string, progress: Progress) => Promise<void>
+  /** `progress` is asked for at the moment of the write; asked twice it has to say the same. */
+  readonly saveProgress: (targetId: string, progress: () => Progress) => Promise<void>
+  /** More has come up that goes with a write which waits: it may wait a moment longer, for whatever comes next. */
+  readonly expectMore: () => void
   /** What may be tried now: of each chat the first event that waits, and the first replay; the longest due first. */
   readonly listDue: (targetId: string, options: DueOptions) => Promise<Delivery[]>
   /** When something comes due after that time; undefined when nothing does. */

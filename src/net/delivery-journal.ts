@@ -1,3 +1,4 @@
+import type { Undo } from '../core/bus.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Attempt, Progress, RowChange } from '../core/delivery-store.ts'
 
@@ -52,53 +53,103 @@ export interface Journal {
 }
 
 export interface JournalOptions {
-  readonly save: (progress: Progress) => Promise<void>
+  readonly save: (progress: () => Progress) => Promise<void>
+  /** More will go with a write that waits. */
+  readonly onMore: () => void
   /** Read at the moment of each write. */
   readonly position: () => Pick<Progress, 'cursor' | 'ahead' | 'failingSince'>
   readonly lastAttemptId: number
   readonly keepAttempts: number
-  readonly clock: Pick<Clock, 'after'>
+  readonly clock: Pick<Clock, 'after' | 'ticks'>
   readonly onError: (err: unknown) => void
 }
 
 const RETRY_MS = 1000
+/**
+ * Tries that were taken at once are for people to read, and are written down together this often: one row in each of many places
+ * costs more than all else of a delivery. A crash takes the last of them along, and nothing of what was delivered.
+ */
+const RECORD_MS = 2000
+
+interface Batch {
+  readonly progress: Pick<Progress, 'attempts' | 'taken' | 'failed' | 'rows'>
+  /** Who waits for it. */
+  readonly waiting: readonly (() => void)[]
+}
 
 /**
- * One write at a time, each with all that has come up meanwhile: the place, the tries and the rows of a moment are stored
- * together or not at all. When the store cannot write now, what was noted waits for it, and whoever noted it as well.
+ * One write at a time, each with all that has come up meanwhile: the place, the tries that failed and the rows of a moment
+ * are stored together or not at all. When the store cannot write now, what was noted waits for it, and whoever noted it as
+ * well.
  */
 export function createJournal(options: JournalOptions): Journal {
-  const { save, position, keepAttempts, clock, onError } = options
+  const { save, onMore, position, keepAttempts, clock, onError } = options
+  /** Those that are not written down yet. */
   let attempts: Progress['attempts'][number][] = []
+  let taken = 0
+  let failed = 0
   let rows: RowChange[] = []
   let waiting: (() => void)[] = []
   let nextId = options.lastAttemptId + 1
+  let recordedAt = -Infinity
+  let mustRecord = false
+  let cancelRecord: Undo | undefined
   let running: Promise<void> | undefined
   let isClosed = false
   let wake = (): void => {}
 
   async function run(): Promise<void> {
-    // What comes up in the same turn goes with it.
-    await Promise.resolve()
     while (waiting.length > 0) {
-      const batch = { attempts, rows, waiting }
-      attempts = []
-      rows = []
-      waiting = []
+      let batch: Batch | undefined
       try {
-        await save({ ...position(), keepAttempts, attempts: batch.attempts.slice(-keepAttempts), rows: batch.rows })
-        for (const resolve of batch.waiting) resolve()
+        // Asked a second time it is the same again: what was taken is taken.
+        await save(() => ({ ...position(), keepAttempts, ...(batch ??= takeBatch()).progress }))
+        for (const resolve of batch?.waiting ?? []) resolve()
       } catch (err) {
         onError(err)
-        // In front: the next write must not carry the place past a row that is missing.
-        attempts = [...batch.attempts, ...attempts]
-        rows = [...batch.rows, ...rows]
-        waiting = [...batch.waiting, ...waiting]
+        if (batch) putBack(batch)
         if (isClosed) break
         await pause()
       }
     }
     running = undefined
+    if (attempts.length > 0) cancelRecord ??= clock.after(RECORD_MS, record)
+  }
+
+  function takeBatch(): Batch {
+    const batch = { progress: { attempts: takeAttempts(), taken, failed, rows }, waiting }
+    taken = 0
+    failed = 0
+    rows = []
+    waiting = []
+    return batch
+  }
+
+  /** In front: the next write must not carry the place past a row that is missing. */
+  function putBack({ progress, waiting: first }: Batch): void {
+    attempts = [...progress.attempts, ...attempts]
+    taken += progress.taken
+    failed += progress.failed
+    rows = [...progress.rows, ...rows]
+    waiting = [...first, ...waiting]
+    mustRecord = true
+  }
+
+  /** What is written down with the next write. */
+  function takeAttempts(): typeof attempts {
+    if (!mustRecord && !isClosed && clock.ticks() - recordedAt < RECORD_MS) return []
+    const due = attempts.slice(-keepAttempts)
+    attempts = []
+    mustRecord = false
+    recordedAt = clock.ticks()
+    return due
+  }
+
+  function record(): void {
+    cancelRecord = undefined
+    if (attempts.length === 0) return
+    mustRecord = true
+    void note({})
   }
 
   async function pause(): Promise<void> {
@@ -108,12 +159,23 @@ export function createJournal(options: JournalOptions): Journal {
     })
   }
 
+  function add(attempt: AttemptDraft): void {
+    attempts.push({ ...attempt, id: nextId++ })
+    // Those before would not be kept.
+    if (attempts.length >= 2 * keepAttempts) attempts = attempts.slice(-keepAttempts)
+    if (attempt.error === '') taken++
+    else failed++
+  }
+
   function note({ attempt, row }: Parameters<Journal['note']>[0]): Promise<void> {
-    if (attempt) attempts.push({ ...attempt, id: nextId++ })
+    if (attempt) add(attempt)
     if (row) rows.push(row)
+    // What did not go at once, or was asked for, is looked after by somebody.
+    mustRecord ||= row !== undefined
     return new Promise((resolve) => {
       waiting.push(resolve)
-      running ??= run()
+      if (running) onMore()
+      else running = run()
     })
   }
 
@@ -123,6 +185,7 @@ export function createJournal(options: JournalOptions): Journal {
     flushed: () => (running ? note({}) : Promise.resolve()),
     async close() {
       isClosed = true
+      cancelRecord?.()
       void note({})
       wake()
       await running

@@ -90,7 +90,11 @@ interface Lane {
   rows: number
   readonly queue: { readonly event: GatewayEvent; readonly settle: () => void }[]
   isBusy: boolean
+  isReady: boolean
 }
+
+/** Lanes with nothing in them that are kept: most chats go on. */
+const KEPT_LANES = 1000
 
 /**
  * Gives events to one receiver, at least once, in order within each chat, several chats side by side.
@@ -136,12 +140,13 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
     laneOf(chatId).rows += rows
     waiting += rows
   }
-  /** Lanes with an event in memory that may be tried. */
-  const ready = new Set<Lane>()
+  /** Lanes with an event in memory that may be tried, the longest ready first. */
+  const ready: Lane[] = []
   /** Rows that may be tried, one of each lane. */
   const due = new Map<string, Delivery>()
   const busyReplays = new Set<number>()
-  const underWay = new Set<Promise<void>>()
+  let underWay = 0
+  let onIdle = (): void => {}
   let replaysUnderWay = 0
   let isRowNext = false
   let isFetching = false
@@ -152,6 +157,7 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
 
   const journal = createJournal({
     save: (progress) => store.saveProgress(targetId, progress),
+    onMore: store.expectMore,
     position: () => ({ cursor: log.cursor(), ahead: [...log.ahead(), ...ahead], failingSince }),
     lastAttemptId: place.lastAttemptId,
     keepAttempts: options.keepAttempts,
@@ -161,20 +167,29 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
 
   function laneOf(chatId: number): Lane {
     const id = isStrict ? 0 : chatId
-    const lane = lanes.get(id) ?? { id, rows: 0, queue: [], isBusy: false }
+    const known = lanes.get(id)
+    if (known) return known
+    const lane = { id, rows: 0, queue: [], isBusy: false, isReady: false }
     lanes.set(id, lane)
     return lane
   }
 
   function leave(lane: Lane): void {
-    if (lane.rows === 0 && lane.queue.length === 0 && !lane.isBusy) lanes.delete(lane.id)
+    if (lanes.size <= KEPT_LANES || lane.rows > 0 || lane.queue.length > 0 || lane.isBusy) return
+    lanes.delete(lane.id)
+  }
+
+  function makeReady(lane: Lane): void {
+    if (lane.isReady || lane.isBusy) return
+    lane.isReady = true
+    ready.push(lane)
   }
 
   /* The log. */
 
   function mayRead(): boolean {
     if (!isActive || waiting >= maxWaiting || log.size() >= window || journal.size() >= window) return false
-    return !isDown || (!isStrict && ready.size === 0 && clock.now() >= lookAt)
+    return !isDown || (!isStrict && ready.length === 0 && clock.now() >= lookAt)
   }
 
   async function pump(): Promise<void> {
@@ -214,7 +229,7 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
       return
     }
     lane.queue.push({ event, settle })
-    if (!lane.isBusy) ready.add(lane)
+    makeReady(lane)
     work()
   }
 
@@ -226,7 +241,7 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
     const time = clock.now()
     void journal
       .note({ row: { type: 'put', eventId, chatId: chat.id, state: 'waiting', attempts: 0, nextAt: time, time } })
-      .then(wakePump)
+      .then(() => wakePump())
   }
 
   /* What is tried when. */
@@ -241,9 +256,9 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
         onError(err)
         wakeAt(clock.now() + 1)
       })
-      underWay.add(task)
+      underWay++
       void task.then(() => {
-        underWay.delete(task)
+        if (--underWay === 0) onIdle()
         work()
       })
     }
@@ -252,7 +267,7 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
 
   function mayBegin(): boolean {
     if (stopping.signal.aborted || !isActive || clock.now() < restUntil) return false
-    return underWay.size < (isDown ? 1 : concurrency)
+    return underWay < (isDown ? 1 : concurrency)
   }
 
   /** While the target is down: one that keeps its schedule, and now and then something else. */
@@ -272,7 +287,8 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
     const [lane] = ready
     const entry = lane?.queue[0]
     if (!lane || !entry || !mayTry(entry.event.id)) return undefined
-    ready.delete(lane)
+    ready.shift()
+    lane.isReady = false
     lane.isBusy = true
     return () => tryLive(lane)
   }
@@ -413,8 +429,8 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
       if (next && !lane.isBusy) addDue(next)
       return
     }
-    if (lane.queue.length > 0 && !lane.isBusy) ready.add(lane)
-    leave(lane)
+    if (lane.queue.length > 0) makeReady(lane)
+    else leave(lane)
   }
 
   /** `done`: the row is gone, or dead. */
@@ -544,9 +560,15 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
 
   function forgive(): void {
     failingSince = undefined
-    failed.clear()
+    // Not of an empty one: even that makes a new table.
+    if (failed.size > 0) failed.clear()
     isDown = false
     probe = undefined
+  }
+
+  /** Resolves when no try is under way. */
+  function idle(): Promise<void> {
+    return underWay === 0 ? Promise.resolve() : new Promise((resolve) => (onIdle = resolve))
   }
 
   let savedAt = clock.now()
@@ -596,11 +618,11 @@ export function startDelivery(options: DeliveryOptions): RunningDelivery {
         setImmediate(isLate.resolve)
       }, options.graceMs ?? 3000)
       await pumping
-      await Promise.race([Promise.all(underWay), isLate.promise])
+      await Promise.race([idle(), isLate.promise])
       clearTimeout(deadline)
       // Whoever waits for a database that cannot write now is let go by it.
       await journal.close()
-      await Promise.all(underWay)
+      await idle()
     }
   }
 }

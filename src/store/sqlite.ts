@@ -235,8 +235,8 @@ export async function openSqliteStore({
   }
 
   const { write } = writer
-  /** For tables that have nothing to do with messages. */
-  const aside = <T>(change: () => T): Promise<T> => write(change, { manner: 'aside' })
+  /** For changes that refuse nothing, in tables that have nothing to do with messages. */
+  const plain = <T>(change: () => T): Promise<T> => write(change, { manner: 'plain' })
   const keyedCalls = new AsyncLocalStorage<KeyedState>()
 
   /** Writes a change that others can see. The first one in a keyed call is written together with the answer of the call. */
@@ -428,7 +428,7 @@ export async function openSqliteStore({
         events.saveCursor(name, last)
         return last
       }),
-    saveCursor: (name, eventId) => aside(() => events.saveCursor(name, eventId)),
+    saveCursor: (name, eventId) => plain(() => events.saveCursor(name, eventId)),
 
     listTargets: async () => deliveries.list(),
     findTarget: async (id) => deliveries.find(id),
@@ -437,7 +437,8 @@ export async function openSqliteStore({
     listAttempts: async (targetId, page) => deliveries.listAttempts(targetId, page),
     replay: (targetId, choice, time) => changeTarget(targetId, () => deliveries.replay(targetId, choice, time)),
     openTarget: (target) => write(() => deliveries.open(target)),
-    saveProgress: (targetId, progress) => aside(() => deliveries.saveProgress(targetId, progress)),
+    saveProgress: (targetId, progress) => plain(() => deliveries.saveProgress(targetId, progress())),
+    expectMore: writer.expectMore,
     listDue: async (targetId, options) => deliveries.listDue(targetId, options),
     findNextDue: async (targetId, after, isStrict) => deliveries.findNextDue(targetId, after, isStrict),
     findDueOfChat: async (targetId, chat) => deliveries.findDueOfChat(targetId, chat),
@@ -486,9 +487,9 @@ export async function openSqliteStore({
     changeReaction: (order) => effect((emit) => marks.changeReaction(order, emit)),
     listReactions: async (messageId, viewerId, limit) => marks.listReactions(messageId, viewerId, limit),
 
-    keepMail: (draft) => aside(() => mail.keep(draft)),
+    keepMail: (draft) => plain(() => mail.keep(draft)),
     readMail: async (road, afterId, limit) => mail.read(road, afterId, limit),
-    dropMail: (road, msgIds) => aside(() => mail.drop(road, msgIds)),
+    dropMail: (road, msgIds) => plain(() => mail.drop(road, msgIds)),
     tidyMail: (bounds) => write(() => mail.tidy(bounds)),
 
     addAudit: (entry, keep) => write(() => audit.add(entry, keep)),
@@ -515,7 +516,7 @@ export async function openSqliteStore({
       }
     },
     findEffect: async (accountId, key, validFrom) => effects.find(accountId, key, validFrom),
-    forgetEffects: (time, limit) => aside(() => effects.forget(time, limit)),
+    forgetEffects: (time, limit) => plain(() => effects.forget(time, limit)),
 
     getMeta: async (key) => getMeta.get(key)?.value as string | undefined,
     setMeta: (key, value) =>
@@ -529,7 +530,7 @@ export async function openSqliteStore({
           if (trouble === undefined) one.get()
           else setMeta.run(PROBE, String(Date.now()))
         },
-        { manner: 'aside', patienceMs: PING_PATIENCE_MS }
+        { manner: 'plain', patienceMs: PING_PATIENCE_MS }
       ),
     close: () => (closed ??= close())
   }

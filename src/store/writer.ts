@@ -10,10 +10,10 @@ export type Emit = (event: GatewayEvent) => void
 
 /**
  * What an operation is to the others of its transaction. `guarded`: it has a savepoint, and when it throws, what it has done
- * is undone. `plain`: it needs none, since everything that may refuse it comes before its first change. `aside`: guarded,
- * and it neither reads nor changes what plain ones count.
+ * is undone. `plain`: it needs none, since it refuses, if at all, before its first change; and it does not look at rows
+ * that others only count.
  */
-export type Manner = 'guarded' | 'plain' | 'aside'
+export type Manner = 'guarded' | 'plain'
 
 export interface WriteOptions {
   /** `guarded` when absent. */
@@ -25,6 +25,8 @@ export interface WriteOptions {
 export interface Writer {
   /** Runs `operation` in the next shared transaction; resolves once that transaction is durable. */
   readonly write: <T>(operation: (emit: Emit) => T, options?: WriteOptions) => Promise<T>
+  /** More has come up that goes with an operation which waits. */
+  readonly expectMore: () => void
   /** While any hold is open nothing is written. */
   readonly hold: () => Undo
   /** Writes what waits, then takes no more. */
@@ -61,6 +63,10 @@ function maybeWritten(err: unknown): ActionError {
 
 /** Long enough that one disk flush is shared by many, short enough that the event loop is not held up. */
 const BATCH = 128
+/** How long changes wait for others, as long as more of them come, */
+const GATHER_MS = 4
+/** which is over after so many turns of the event loop that brought none: some 30 µs when nobody else is there. */
+const QUIET_TURNS = 3
 const PATIENCE_MS = 5000
 const RETRY_MS = 20
 /** Changes that may wait for their turn; there is memory for no more. A flush of all of them takes a second or two. */
@@ -81,6 +87,11 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
   // A flush serves many, and what it tells goes far: none of it belongs to the call that happened to ask for it.
   const outside = AsyncLocalStorage.snapshot()
   let waiting: Waiting[] = []
+  /** What has come since the last flush, how much of it had come at the end of the last turn, and turns without any since. */
+  let arrived = 0
+  let gathered = 0
+  let gatheredSince = 0
+  let quietTurns = 0
   let holds = 0
   let cancelScheduled: Undo | undefined
   let isClosed = false
@@ -89,12 +100,29 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
 
   function schedule(): void {
     if (cancelScheduled || holds > 0 || isClosed || waiting.length === 0) return
-    const immediate = setImmediate(outside, flush)
+    const immediate = setImmediate(outside, flushOrGather)
     cancelScheduled = () => clearImmediate(immediate)
+  }
+
+  /**
+   * A flush costs as much for one change as for fifty. So it begins when a few turns have brought nothing new, which is at
+   * once when nobody else is there; under load it waits for those who come meanwhile.
+   */
+  function flushOrGather(): void {
+    const now = performance.now()
+    if (gathered === 0) gatheredSince = now
+    quietTurns = arrived > gathered ? 0 : quietTurns + 1
+    gathered = arrived
+    const isMore = quietTurns < QUIET_TURNS && waiting.length < BATCH && now - gatheredSince < GATHER_MS
+    cancelScheduled = undefined
+    if (isMore) schedule()
+    else flush()
   }
 
   function flush(): void {
     cancelScheduled = undefined
+    arrived = 0
+    gathered = 0
     if (holds > 0 && !isClosed) return
     try {
       begin.run()
@@ -186,13 +214,13 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
     }
   }
 
-  function runGuarded({ operation, resolve, reject, manner }: Waiting, emit: Emit, events: GatewayEvent[]): () => void {
+  function runGuarded({ operation, resolve, reject }: Waiting, emit: Emit, events: GatewayEvent[]): () => void {
     const already = events.length
-    if (manner === 'guarded') listener.onSettle()
+    listener.onSettle()
     savepoint.run()
     try {
       const value = operation(emit) as never
-      if (manner === 'guarded') listener.onSettle()
+      listener.onSettle()
       release.run()
       return () => resolve(value)
     } catch (err) {
@@ -213,9 +241,13 @@ export function createWriter(db: DatabaseSync, listener: WriterListener): Writer
         return Promise.reject(new ActionError('unavailable', 'too many changes wait for the database; try again later'))
       return new Promise((resolve, reject) => {
         const deadline = performance.now() + patienceMs
+        arrived++
         waiting.push({ operation, resolve: resolve as (value: never) => void, reject, manner, deadline })
         schedule()
       })
+    },
+    expectMore() {
+      arrived++
     },
     hold() {
       let isOpen = true

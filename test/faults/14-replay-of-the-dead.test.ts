@@ -103,11 +103,13 @@ async function sayMuch({ app }: Operated, count: number): Promise<number[]> {
 async function bury(path: string, targetId: string, eventIds: readonly number[]): Promise<void> {
   const store = await openSqliteStore({ path, isShort: true })
   const time = Math.floor(Date.now() / 1000)
-  await store.saveProgress(targetId, {
+  await store.saveProgress(targetId, () => ({
     cursor: eventIds.at(-1) ?? 0,
     ahead: [],
     failingSince: undefined,
     attempts: [],
+    taken: 0,
+    failed: 0,
     keepAttempts: 10_000,
     rows: eventIds.map((eventId) => ({
       type: 'put',
@@ -118,7 +120,7 @@ async function bury(path: string, targetId: string, eventIds: readonly number[])
       nextAt: time,
       time
     }))
-  })
+  }))
   await store.close()
 }
 

@@ -335,11 +335,13 @@ t.test('a pause begins nothing, and a replay of what was delivered keeps nobody 
 t.test('a thousand dead ones are sent again, each once', async (t) => {
   const chats = Array.from({ length: 1000 }, (_, index) => 1 + (index % 7))
   const { store, ids } = await fill(t, chats)
-  await store.saveProgress(ID, {
+  await store.saveProgress(ID, () => ({
     cursor: ids.at(-1) ?? 0,
     ahead: [],
     failingSince: undefined,
     attempts: [],
+    taken: 0,
+    failed: 0,
     keepAttempts: 100,
     rows: ids.map((eventId, index) => ({
       type: 'put',
@@ -350,7 +352,7 @@ t.test('a thousand dead ones are sent again, each once', async (t) => {
       nextAt: 5,
       time: 5
     }))
-  })
+  }))
   const tries: number[] = []
   let most = 0
   let now = 0
@@ -488,14 +490,16 @@ t.test('when the store cannot write nothing is sent beyond what is under way, an
 
 t.test('what the log does not hold any more is said', async (t) => {
   const { store, ids } = await fill(t, [1, 1, 1, 1])
-  await store.saveProgress(ID, {
+  await store.saveProgress(ID, () => ({
     cursor: ids[0] ?? 0,
     ahead: [],
     failingSince: undefined,
     attempts: [],
+    taken: 0,
+    failed: 0,
     keepAttempts: 9,
     rows: [{ type: 'put', eventId: ids[0] ?? 0, chatId: 1, state: 'waiting', attempts: 1, nextAt: 1, time: 1 }]
-  })
+  }))
   await store.dropEvents({ keptFrom: 0, keep: 1, limit: 100 })
   const done: number[] = []
   const { told } = await start(t, store, {

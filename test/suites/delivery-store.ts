@@ -18,15 +18,17 @@ async function openWithTarget(t: Test, open: (t: Test) => Promise<Store>) {
     store.openTarget({ id: ID, botId: 10001, url: 'http://h/', cursorName: 'webhook:10001:old', time: 10, ...change })
   await target()
   const save = (change: Partial<Progress>): Promise<void> =>
-    store.saveProgress(ID, {
+    store.saveProgress(ID, () => ({
       cursor: 0,
       ahead: [],
       failingSince: undefined,
       attempts: [],
+      taken: 0,
+      failed: 0,
       keepAttempts: 5,
       rows: [],
       ...change
-    })
+    }))
   const row = (eventId: number, chatId: number, change: object = {}) =>
     ({ type: 'put', eventId, chatId, state: 'waiting', attempts: 1, nextAt: 100, time: 50, ...change }) as const
   const due = async (time: number, isStrict = false): Promise<number[]> =>
@@ -68,6 +70,8 @@ export function deliveryStoreSuite(t: Test, open: (t: Test) => Promise<Store>): 
         { ...attempt, id: 2, eventId: 8, status: undefined, answer: '' },
         { ...attempt, id: 3, eventId: 10, status: 204, answer: '', error: '' }
       ],
+      taken: 1,
+      failed: 2,
       rows: [row(7, 1), row(8, 2, { state: 'dead', attempts: 10 }), row(9, 1, { attempts: 0 })]
     })
     t.match(await target(), {

@@ -133,14 +133,12 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
   }
 
   function saveProgress(targetId: string, progress: Progress): void {
-    const { cursor, ahead, failingSince = null, attempts, keepAttempts, rows } = progress
+    const { cursor, ahead, failingSince = null, attempts, taken, failed, keepAttempts, rows } = progress
     for (const row of rows) change(targetId, row)
     for (const { id, eventId, number, time, latencyMs, status = null, answer, error } of attempts)
       insertTry.run(targetId, id, eventId, number, time, latencyMs, status, answer, error)
     const newest = attempts.at(-1)
     if (newest) deleteTries.run(targetId, newest.id - keepAttempts)
-    const failed = attempts.filter(({ error }) => error !== '').length
-    const taken = attempts.length - failed
     move.run({ id: targetId, cursor, ahead: JSON.stringify(ahead), failingSince, taken, failed })
   }
 
