@@ -70,6 +70,8 @@ const RETRY_MS = 1000
  * costs more than all else of a delivery. A crash takes the last of them along, and nothing of what was delivered.
  */
 const RECORD_MS = 2000
+/** So many with one write: everybody else waits for it. */
+const RECORDED_AT_ONCE = 100
 
 interface Batch {
   readonly progress: Pick<Progress, 'attempts' | 'taken' | 'failed' | 'rows'>
@@ -113,7 +115,7 @@ export function createJournal(options: JournalOptions): Journal {
       }
     }
     running = undefined
-    if (attempts.length > 0) cancelRecord ??= clock.after(RECORD_MS, record)
+    if (attempts.length > 0) cancelRecord ??= clock.after(mustRecord ? 0 : RECORD_MS, record)
   }
 
   function takeBatch(): Batch {
@@ -138,9 +140,8 @@ export function createJournal(options: JournalOptions): Journal {
   /** What is written down with the next write. */
   function takeAttempts(): typeof attempts {
     if (!mustRecord && !isClosed && clock.ticks() - recordedAt < RECORD_MS) return []
-    const due = attempts.slice(-keepAttempts)
-    attempts = []
-    mustRecord = false
+    const due = isClosed ? attempts.splice(0) : attempts.splice(0, RECORDED_AT_ONCE)
+    mustRecord = attempts.length > 0
     recordedAt = clock.ticks()
     return due
   }
@@ -161,8 +162,8 @@ export function createJournal(options: JournalOptions): Journal {
 
   function add(attempt: AttemptDraft): void {
     attempts.push({ ...attempt, id: nextId++ })
-    // Those before would not be kept.
-    if (attempts.length >= 2 * keepAttempts) attempts = attempts.slice(-keepAttempts)
+    // Those before would not be kept; all of them are looked at together, since that moves the others.
+    if (attempts.length >= 2 * keepAttempts) attempts.splice(0, keepAttempts)
     if (attempt.error === '') taken++
     else failed++
   }

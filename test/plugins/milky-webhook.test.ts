@@ -262,7 +262,9 @@ t.test('a receiver that was only restarted need not wait for its next try', asyn
     return second.all.length > 0
   })
   t.equal(idOf(await second.next()), 'Group:100001:1')
-  t.match(await store.listAttempts((await store.listTargets())[0]?.id ?? '', { limit: 9 }), [
+  const attempts = async () => store.listAttempts((await store.listTargets())[0]?.id ?? '', { limit: 9 })
+  await waitFor(async () => (await attempts()).length === 3)
+  t.match(await attempts(), [
     { number: 3, error: '' },
     { number: 2, error: /ECONNREFUSED/ },
     { number: 1, error: /ECONNREFUSED/ }

@@ -44,9 +44,10 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
   const lastTry = db.prepare('select coalesce(max(id), 0) as id from attempts where target_id = ?')
   const insertTry = db.prepare('insert or replace into attempts values (?, ?, ?, ?, ?, ?, ?, ?, ?)')
   const deleteTries = db.prepare('delete from attempts where target_id = ? and id <= ?')
+  // Without names, which would double its price: it is written all the time.
   const move = db.prepare(`
-    update targets set cursor = max(cursor, :cursor), ahead = :ahead, failing_since = :failingSince,
-      taken_count = taken_count + :taken, failed_count = failed_count + :failed where id = :id`)
+    update targets set cursor = max(cursor, ?), ahead = ?, failing_since = ?,
+      taken_count = taken_count + ?, failed_count = failed_count + ? where id = ?`)
   const put = db.prepare(`
     insert into deliveries(target_id, event_id, chat_id, state, attempts, next_at, tried_at, created_at)
     values (:target, :event, :chat, :state, :attempts, :nextAt, :triedAt, :time)
@@ -139,7 +140,7 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
       insertTry.run(targetId, id, eventId, number, time, latencyMs, status, answer, error)
     const newest = attempts.at(-1)
     if (newest) deleteTries.run(targetId, newest.id - keepAttempts)
-    move.run({ id: targetId, cursor, ahead: JSON.stringify(ahead), failingSince, taken, failed })
+    move.run(cursor, JSON.stringify(ahead), failingSince, taken, failed, targetId)
   }
 
   function replay(targetId: string, choice: ReplayChoice, time: number): number {
