@@ -15,6 +15,7 @@ import type { Outcome } from '../src/core/action.ts'
 import type { Dispatcher } from '../src/core/dispatcher.ts'
 import { ActionError } from '../src/core/errors.ts'
 import type { Gateway } from '../src/gateway.ts'
+import { encodeEnvelope } from '../src/protocols/call-frame.ts'
 import { parseObject } from '../src/protocols/json.ts'
 import { toDraftEnvelope } from '../src/protocols/milky-draft.ts'
 import type { MilkySentence } from '../src/protocols/milky-words.ts'
@@ -146,7 +147,8 @@ function serve(app: FastifyInstance, { identifyBot, config }: MilkyApiOptions, d
   function answer(request: FastifyRequest, reply: FastifyReply, outcome: Outcome): void {
     reply.code(statusOf(outcome, dialect)).header('content-type', JSON_TYPE)
     if (outcome.ok && outcome.isReplay) reply.header('idempotent-replayed', 'true')
-    void reply.send(JSON.stringify(toEnvelope(outcome, request.headers['accept-language'])))
+    const language = request.headers['accept-language']
+    void reply.send(encodeEnvelope(outcome, (failure) => toEnvelope(failure, language)))
   }
 
   app.setErrorHandler((err: FastifyError, request, reply) => {

@@ -48,11 +48,20 @@ export function serveCalls({
   let isFinishing = false
   let onIdle = (): void => {}
 
+  /** Never rejects. All of it in one function: each promise more is felt. */
   async function answer(text: string): Promise<void> {
-    const inbound = codec.decode(text)
-    const outcome =
-      inbound.kind === 'refused' ? inbound.outcome : await dispatcher.dispatch(inbound.action, inbound.params, caller)
-    connection.send(createFrame(codec.encodeReply(inbound.echo, outcome, accountId)))
+    try {
+      const inbound = codec.decode(text)
+      const outcome =
+        inbound.kind === 'refused' ? inbound.outcome : await dispatcher.dispatch(inbound.action, inbound.params, caller)
+      connection.send(createFrame(codec.encodeReply(inbound.echo, outcome, accountId)))
+    } catch (err) {
+      onError(err)
+      connection.close(CLOSE.bug)
+    } finally {
+      if (inFlight-- === MAX_IN_FLIGHT) budget.release()
+      if (inFlight === 0) onIdle()
+    }
   }
 
   socket.on('message', (data, isBinary) => {
@@ -62,14 +71,6 @@ export function serveCalls({
     budget.take()
     if (++inFlight === MAX_IN_FLIGHT) budget.hold()
     void answer(String(data))
-      .catch((err: unknown) => {
-        onError(err)
-        connection.close(CLOSE.bug)
-      })
-      .finally(() => {
-        if (inFlight-- === MAX_IN_FLIGHT) budget.release()
-        if (inFlight === 0) onIdle()
-      })
   })
 
   return {

@@ -19,19 +19,26 @@ export function decodeCall(text: string): Inbound {
   }
 }
 
-/** The envelope of an answer with the echo of its call; `wrap` puts around it what goes around it. */
-export function encodeAnswer(
-  echo: unknown,
-  outcome: Outcome,
-  toEnvelope: (outcome: Outcome) => object,
-  wrap: (envelope: object) => object = (envelope) => envelope
-): string {
+type ToEnvelope = (outcome: Outcome) => object
+
+/** The envelope as text. That of a success is written by hand, which is a third of the price, and the same in both dialects. */
+export function encodeEnvelope(outcome: Outcome, toEnvelope: ToEnvelope): string {
+  return outcome.ok ? `${openSuccess(outcome.data)}}` : JSON.stringify(toEnvelope(outcome))
+}
+
+function openSuccess(data: object): string {
+  return `{"status":"ok","retcode":0,"data":${JSON.stringify(data)}`
+}
+
+/** The envelope of an answer with the echo of its call; no echo is returned where none was given. */
+export function encodeAnswer(echo: unknown, outcome: Outcome, toEnvelope: ToEnvelope): string {
+  if (echo === undefined) return encodeEnvelope(outcome, toEnvelope)
   try {
-    // A key whose value is undefined is left out: no echo is returned where none was given.
-    return JSON.stringify(wrap({ ...toEnvelope(outcome), echo }))
+    if (!outcome.ok) return JSON.stringify({ ...toEnvelope(outcome), echo })
+    return `${openSuccess(outcome.data)},"echo":${JSON.stringify(echo)}}`
   } catch {
     // JSON.parse takes more levels than JSON.stringify can give back.
     const error = new ActionError('invalid', 'echo: it is nested too deeply', { field: 'echo' })
-    return JSON.stringify(wrap(toEnvelope({ ok: false, error })))
+    return JSON.stringify(toEnvelope({ ok: false, error }))
   }
 }

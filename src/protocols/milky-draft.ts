@@ -96,13 +96,10 @@ export function createDraftSocketCodec(): CallCodec {
       return body && `{"post_type":"event","self_id":${viewerId},"data":${body}}`
     },
     decode: decodeCall,
-    encodeReply: (echo, outcome, selfId) =>
-      encodeAnswer(
-        echo,
-        outcome,
-        (answer) => toDraftEnvelope(answer),
-        (data) => ({ post_type: 'action_response', self_id: selfId, data })
-      )
+    encodeReply(echo, outcome, selfId) {
+      const answer = encodeAnswer(echo, outcome, (failure) => toDraftEnvelope(failure))
+      return `{"post_type":"action_response","self_id":${selfId},"data":${answer}}`
+    }
   }
 }
 

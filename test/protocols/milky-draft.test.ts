@@ -7,6 +7,7 @@ import type { Segment } from '../../src/core/segment.ts'
 import type { IncomingSegment } from '../../src/schema/segment.ts'
 import { compileParams } from '../../src/core/validate.ts'
 import { draftActions } from '../../src/protocols/draft-actions.ts'
+import { encodeEnvelope } from '../../src/protocols/call-frame.ts'
 import { parseMessageId, toDraftIncomingSegment, toMessageId } from '../../src/protocols/draft-shapes.ts'
 import {
   createDraftDispatcher,
@@ -104,6 +105,8 @@ t.test('the JSON blocks of the draft document', async (t) => {
     const failure: Outcome = { ok: false, error: new ActionError('not_found', blocks.failure.message) }
     t.strictSame(toDraftEnvelope(success), blocks.success)
     t.strictSame(toDraftEnvelope(failure), blocks.failure)
+    for (const outcome of [success, failure])
+      t.equal(encodeEnvelope(outcome, toDraftEnvelope), JSON.stringify(toDraftEnvelope(outcome)), 'as text')
     t.strictSame(JSON.parse(encodeReply('123456', success, 123456789)), blocks.answer)
     t.strictSame(JSON.parse(encodeReply(undefined, failure, 123456789)), {
       post_type: 'action_response',
