@@ -35,6 +35,29 @@ export default fp(async (app: FastifyInstance) => {
   let isClosing = false
   app.decorate('farewells', farewells)
 
+  // The answer to a handshake is written below Fastify: what a door has said there goes with it.
+  const answers = new WeakMap<IncomingMessage, FastifyReply>()
+
+  /**
+   * All that the handshake was made of would stay as long as its socket, 2 KiB for each: the stream holds it, and so does
+   * the listener for errors of the library. The door adds one of its own.
+   */
+  function forgetHandshake(socket: WebSocket, { raw }: FastifyRequest): void {
+    socket.removeAllListeners('error')
+    socket.on('error', ignore)
+    answers.get(raw)?.raw.detachSocket(raw.socket)
+  }
+
+  // Comes before the hook of the library, which takes the handler as it finds it.
+  app.addHook('onRoute', (route) => {
+    const { wsHandler } = route
+    if (!wsHandler) return
+    route.wsHandler = function (socket, request) {
+      forgetHandshake(socket, request)
+      return wsHandler.call(this, socket, request)
+    }
+  })
+
   // The type declarations of `ws` lag behind its options.
   const bounds = { maxFragments: MAX_FRAGMENTS, closeTimeout: 5000 }
   await app.register(websocket, {
@@ -55,8 +78,6 @@ export default fp(async (app: FastifyInstance) => {
     }
   })
 
-  // The answer to a handshake is written below Fastify: what a door has said there goes with it.
-  const answers = new WeakMap<IncomingMessage, FastifyReply>()
   app.websocketServer.on('headers', (lines: string[], request: IncomingMessage) => {
     for (const [name, value] of Object.entries(answers.get(request)?.getHeaders() ?? {}))
       if (name.startsWith('lactea-')) lines.push(`${name}: ${String(value)}`)
@@ -106,6 +127,8 @@ export default fp(async (app: FastifyInstance) => {
     else route.preHandler = [setOptions, route.preHandler ?? []].flat()
   })
 })
+
+function ignore(): void {}
 
 function turnAway(socket: Duplex, status: number, message: string, retryAfterS?: number): void {
   // Node has taken its own listener away, and an error without one ends the process.

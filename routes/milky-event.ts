@@ -157,7 +157,8 @@ export async function milkyEvent(
         devices,
         heartbeat,
         tenure: createTenure(request, { access, store, identifyBot, onError }),
-        log: gateway.log.child({ door: 'milky-event', bot: accountId })
+        log: gateway.log,
+        door: 'milky-event'
       })
       // Some clients send frames of their own, such as a heartbeat; nobody answers, but a flood is read slowly.
       const budget = new FrameBudget(socket, limits.frame_rate)

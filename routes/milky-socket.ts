@@ -78,7 +78,8 @@ export async function milkySocket(
         devices,
         heartbeat,
         tenure: createTenure(request, { access, store, identifyBot, onError }),
-        log: gateway.log.child({ door: 'milky-draft', bot: accountId })
+        log: gateway.log,
+        door: 'milky-draft'
       })
       const serving = serveCalls({
         socket,

@@ -13,11 +13,36 @@ import type { Hub } from './hub.ts'
 import { isOwnMessage } from './serve.ts'
 import type { Turnstile } from './turnstile.ts'
 
+type Write = (fields: object, words: string) => void
+
 /** As much of a logger as is needed here. */
 export interface SocketLog {
-  readonly debug: (fields: object, words: string) => void
-  readonly info: (fields: object, words: string) => void
-  readonly warn: (fields: object, words: string) => void
+  readonly debug: Write
+  readonly info: Write
+  readonly warn: Write
+}
+
+/** What a child of the logger would be: that holds half a kilobyte for each socket. */
+class TaggedLog implements SocketLog {
+  readonly #log: SocketLog
+  readonly #tags: object
+
+  constructor(log: SocketLog, tags: object) {
+    this.#log = log
+    this.#tags = tags
+  }
+
+  debug(fields: object, words: string): void {
+    this.#log.debug({ ...this.#tags, ...fields }, words)
+  }
+
+  info(fields: object, words: string): void {
+    this.#log.info({ ...this.#tags, ...fields }, words)
+  }
+
+  warn(fields: object, words: string): void {
+    this.#log.warn({ ...this.#tags, ...fields }, words)
+  }
 }
 
 export interface BotSocketOptions {
@@ -40,6 +65,8 @@ export interface BotSocketOptions {
   readonly heartbeat: Heartbeat
   readonly tenure: Tenure
   readonly log: SocketLog
+  /** By which door it came, for the log. */
+  readonly door: string
 }
 
 /** On what terms a bot is here. */
@@ -71,7 +98,8 @@ export function watchTenure({ access, isOn, mayStay, onError }: Tenure, end: () 
  */
 export function openBotSocket(options: BotSocketOptions): Connection {
   const { socket, stream, accountId, deviceId, codec, from, reportsSelf, store, hub, turnstile } = options
-  const { devices, heartbeat, tenure, log } = options
+  const { devices, heartbeat, tenure } = options
+  const log = new TaggedLog(options.log, { door: options.door, bot: accountId })
   const connection = createConnection({
     socket,
     stream,

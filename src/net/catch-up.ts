@@ -52,8 +52,8 @@ const MAX_HELD = 1000
 export function startCatchUp(options: CatchUpOptions): CatchUp {
   const { store, hub, turnstile, connection, codec, viewerId, deviceId, wants, onTold, onError } = options
   const { retryMs = 1000 } = options
-  const abort = new AbortController()
   let position = options.from
+  let isClosed = false
   let isLive = false
   let held: { readonly event: GatewayEvent; readonly frame: Frame | undefined }[] | undefined
   let pageSize = FIRST_PAGE
@@ -122,10 +122,10 @@ export function startCatchUp(options: CatchUpOptions): CatchUp {
   }
 
   async function run(): Promise<void> {
-    while (connection.isOpen() && !abort.signal.aborted) {
+    while (connection.isOpen() && !isClosed) {
       const page = await turnstile.pass(readPage)
       if (!page) {
-        await delay(retryMs, undefined, { signal: abort.signal, ref: false }).catch(() => {})
+        await delay(retryMs, undefined, { ref: false })
         continue
       }
       await tellPage(page.events)
@@ -143,7 +143,7 @@ export function startCatchUp(options: CatchUpOptions): CatchUp {
   return {
     position: () => position,
     close() {
-      abort.abort()
+      isClosed = true
       detach()
     }
   }

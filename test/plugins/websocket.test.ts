@@ -1,8 +1,12 @@
 import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { startApp, type Running } from '../helpers/app.ts'
 import { openSocket } from '../helpers/socket.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 interface RawClient {
   readonly socket: Socket
@@ -177,4 +181,20 @@ t.test('at shutdown a client that does not answer the close is cut off', async (
   bot.socket.pause()
   await app.lactea.app.close()
   t.equal(app.lactea.app.websocketServer.clients.size, 0)
+})
+
+t.test('what a handshake was made of goes, while its socket stays', async (t) => {
+  const app = await startApp(t)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const requests: WeakRef<IncomingMessage>[] = []
+  app.lactea.app.server.prependListener('upgrade', (request: IncomingMessage) => requests.push(new WeakRef(request)))
+  const sockets = []
+  for (const path of ['/', '/event']) sockets.push(await openSocket(t, `${app.ws}${path}?access_token=token-one`))
+  t.equal(requests.length, 2)
+  await waitFor(async () => {
+    collect()
+    return requests.every((request) => request.deref() === undefined)
+  })
+  for (const { socket } of sockets) t.equal(socket.readyState, socket.OPEN)
 })
