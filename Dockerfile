@@ -22,8 +22,10 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
-RUN install --directory --owner=node --group=node --mode=0700 /data
+RUN install --directory --owner=node --group=node --mode=0700 /data node_modules/.cache
 USER node
+# Compiles everything once, so that each container starts in half the time.
+RUN ["node", "dist/src/cli/prepare.js"]
 VOLUME /data
 EXPOSE 3000
 STOPSIGNAL SIGTERM
