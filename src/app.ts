@@ -177,6 +177,8 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     childLoggerFactory: (logger) => logger,
     trustProxy: config.server.trusted_proxies.length > 0 ? config.server.trusted_proxies : false,
     bodyLimit: 1024 * 1024,
+    // Fastify would load a hundred files for a second validation, at each start.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     routerOptions: { constraints },
     serverFactory: listeners.serverFactory,
     // Those that come while it ends are told more (plugins/stops.ts).
@@ -317,6 +319,10 @@ async function buildOn(gateway: Gateway, ground: Ground): Promise<Lactea> {
     },
     renewCertificates: listeners.renew
   }
+}
+
+function noSchemas(): never {
+  throw new Error('routes have no schemas here: what comes in is validated by its action (src/core/validate.ts)')
 }
 
 interface TargetGround {
