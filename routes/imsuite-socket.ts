@@ -15,7 +15,7 @@ import { readFrames } from '../src/net/frame-reader.ts'
 import { createGate, type Gate } from '../src/net/gate.ts'
 import { holdFrames } from '../src/net/held-frames.ts'
 import { startHeartbeat } from '../src/net/heartbeat.ts'
-import { createPersonFrames } from '../src/net/person-frames.ts'
+import { createPersonFrames, type PersonFrames } from '../src/net/person-frames.ts'
 import { createReplay } from '../src/net/replay.ts'
 import { createResume, type Place } from '../src/net/resume.ts'
 import { createSync } from '../src/net/sync.ts'
@@ -189,7 +189,7 @@ export async function imSuiteSocket(
     makeRoom(accountId)
     seats.set(seat.deviceId, seat)
 
-    const gate = createGate(connection.send)
+    const gate = createGate((frame) => connection.send(frame))
     let place: Place | undefined
     /** What this device has certainly been given; sent along with each ping, and confirmed by its pong. */
     let sent = -1
@@ -250,6 +250,7 @@ export async function imSuiteSocket(
         gateway.onError(err)
         end(line, 'internal_error', CLOSE.bug)
       })
+      .finally(() => (replay = undefined))
     read(socket, seat, ready, gate)
   }
 
@@ -316,29 +317,32 @@ export async function imSuiteSocket(
     const { connection, codec, deviceId } = seat
     const { id: accountId } = seat.signed.account
     const tell = (type: string, payload: object): void => sayTo(seat, type, payload)
-    const handle = createPersonFrames({
-      ...seat,
-      isExt: codec === codecs.ext,
-      isLenient: im.lenient,
-      dispatch: (action, params) => gateway.dispatcher.dispatch(action, params, { accountId, deviceId }),
-      takeFrame: () => allowances.take('frame', deviceId),
-      sync: createSync({ store, connection, gate, codec, viewerId: accountId, epoch, say: tell, now }),
-      async renew(token) {
-        const signed = await sessions.verify(token)
-        if (isFault(signed)) return signed.fault
-        if (signed.account.id !== accountId) return '令牌无效'
-        seat.signed = signed
-        return signed.expiresAt
-      },
-      end: (reason, close) => end(seat, reason, close),
-      onBug: gateway.onError,
-      now,
-      ticks: clock.ticks
-    })
+    const createHandle = (): PersonFrames =>
+      createPersonFrames({
+        ...seat,
+        isExt: codec === codecs.ext,
+        isLenient: im.lenient,
+        dispatch: (action, params) => gateway.dispatcher.dispatch(action, params, { accountId, deviceId }),
+        takeFrame: () => allowances.take('frame', deviceId),
+        sync: createSync({ store, connection, gate, codec, viewerId: accountId, epoch, say: tell, now }),
+        async renew(token) {
+          const signed = await sessions.verify(token)
+          if (isFault(signed)) return signed.fault
+          if (signed.account.id !== accountId) return '令牌无效'
+          seat.signed = signed
+          return signed.expiresAt
+        },
+        end: (reason, close) => end(seat, reason, close),
+        onBug: gateway.onError,
+        now,
+        ticks: clock.ticks
+      })
+    // Most sockets only listen: what is needed to speak would be a quarter of what each of them takes.
+    let handle: PersonFrames | undefined
     readFrames({
       socket,
       isEnded: () => ended.has(connection),
-      handle: (text) => ready.then(() => handle(text)),
+      handle: (text) => ready.then(() => (handle ??= createHandle())(text)),
       onBinary: () => end(seat, 'policy', CLOSE.binary)
     })
   }

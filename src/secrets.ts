@@ -17,7 +17,8 @@ export function createSetupCode(): string {
   return `${code.slice(0, 4)}-${code.slice(4)}`
 }
 
-export const createId = (): string => randomUUID()
+/** A UUID, in one piece: Node puts it together of twenty, which would all be kept with each socket that has one. */
+export const createId = (): string => Buffer.from(randomUUID(), 'latin1').toString('latin1')
 
 const BASE62 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 

@@ -61,103 +61,128 @@ function uncorkAll(): void {
 }
 
 export function createConnection(options: ConnectionOptions): Connection {
-  const { socket, stream, maxQueuedBytes, onError, slow = CLOSE.slow, onSlow } = options
-  let isClosing = false
-  let isSlow = false
+  return new SocketConnection(options)
+}
+
+/** A class, since every idle socket has one: closures of its own would weigh four times as much. */
+class SocketConnection implements Connection {
+  readonly #socket: WebSocket
+  readonly #stream: Socket | undefined
+  readonly #maxQueuedBytes: number
+  readonly #slow: CloseReason
+  readonly #onSlow: (() => void) | undefined
+  readonly #onSent: (() => void) | undefined
+  #isClosing = false
+  #isSlow = false
   /** Resolved whenever the last frame of a dialled socket has left. */
-  let onFlushed: (() => void)[] = []
+  #onFlushed: (() => void)[] | undefined
   /** Since when the stream is full; 0 while it is not. */
-  let blockedAt = 0
+  #blockedAt = 0
   /** What of `allQueued` is ours. */
-  let counted = 0
-  // Without a listener an error on any socket ends the process.
-  socket.on('error', onError)
+  #counted = 0
 
-  const queuedBytes = stream ? () => stream.writableLength : () => socket.bufferedAmount
+  constructor({ socket, stream, maxQueuedBytes, onError, slow = CLOSE.slow, onSlow }: ConnectionOptions) {
+    this.#socket = socket
+    this.#stream = stream
+    this.#maxQueuedBytes = maxQueuedBytes
+    this.#slow = slow
+    this.#onSlow = onSlow
+    if (!stream) this.#onSent = () => this.#flushed()
+    // Without a listener an error on any socket ends the process.
+    socket.on('error', onError)
+    socket.once('close', () => {
+      this.#count(0)
+      this.#flushed()
+    })
+    stream?.on('drain', () => {
+      this.#blockedAt = 0
+      this.#count(0)
+      this.#flushed()
+    })
+  }
 
-  function close({ code, reason }: CloseReason): void {
-    if (isClosing || socket.readyState !== WebSocket.OPEN) return
-    isClosing = true
+  queuedBytes(): number {
+    return this.#stream ? this.#stream.writableLength : this.#socket.bufferedAmount
+  }
+
+  isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN && !this.#isClosing
+  }
+
+  close({ code, reason }: CloseReason): void {
+    if (!this.isOpen()) return
+    this.#isClosing = true
+    const socket = this.#socket
     socket.close(code, reason)
     const timer = setTimeout(() => socket.terminate(), CLOSE_GRACE_MS)
     timer.unref()
     socket.once('close', () => clearTimeout(timer))
   }
 
-  function count(queued: number): void {
-    allQueued += queued - counted
-    counted = queued
-  }
-
-  /** Many slow readers share what there is, so that a thousand need no more memory than a few. */
-  function isTooMuch(queued: number): boolean {
-    // A stream that is not full does not tell when it is empty, and is soon.
-    count(stream && !stream.writableNeedDrain ? 0 : queued)
-    return queued > Math.min(maxQueuedBytes, Math.max(MIN_QUEUED, MAX_ALL_QUEUED - allQueued))
-  }
-
-  function flushed(): void {
-    if (!stream) count(socket.readyState === WebSocket.OPEN ? queuedBytes() : 0)
-    if (onFlushed.length === 0 || (queuedBytes() > maxQueuedBytes / 8 && socket.readyState === WebSocket.OPEN)) return
-    const resolvers = onFlushed
-    onFlushed = []
-    for (const resolve of resolvers) resolve()
-  }
-  socket.once('close', () => {
-    count(0)
-    flushed()
-  })
-  stream?.on('drain', () => {
-    blockedAt = 0
-    count(0)
-    flushed()
-  })
-
-  /** A stream that is not full does not tell when it is empty; what is written last is. */
-  function tellWhenFlushed(): void {
-    if (!stream?.writable || stream.writableNeedDrain) return
-    stream.write(NOTHING, () => {
-      flushed()
-      if (onFlushed.length > 0) tellWhenFlushed()
+  drained(): Promise<void> {
+    if (this.#hasDrained()) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onFlushed ??= []
+      this.#onFlushed.push(resolve)
+      this.#tellWhenFlushed()
     })
   }
 
-  function isBlocked(): boolean {
-    if (!stream?.writableNeedDrain) return false
-    blockedAt ||= performance.now()
-    return performance.now() - blockedAt > MAX_BLOCKED_MS
+  send(frame: Frame): void {
+    if (!this.isOpen()) return
+    const stream = this.#stream
+    const queued = this.queuedBytes()
+    if (frame.isEphemeral && queued > this.#maxQueuedBytes / 4) return
+    if ((this.#isTooMuch(queued) || this.#isBlocked()) && !this.#isSlow) {
+      // Whoever is told may still send a last word.
+      this.#isSlow = true
+      this.#onSlow?.()
+      this.close(this.#slow)
+      return
+    }
+    if (!stream) return this.#socket.send(frame.text, this.#onSent)
+    cork(stream)
+    stream.write(frame.bytes)
+    // Much at once goes out at once: what only waits for the end of the turn is nobody's slowness.
+    if (stream.writableLength > MAX_CORKED) stream.uncork()
   }
 
-  return {
-    close,
-    queuedBytes,
+  #count(queued: number): void {
+    allQueued += queued - this.#counted
+    this.#counted = queued
+  }
 
-    drained() {
-      if (socket.readyState !== WebSocket.OPEN || queuedBytes() <= maxQueuedBytes / 8) return Promise.resolve()
-      return new Promise((resolve) => {
-        onFlushed.push(resolve)
-        tellWhenFlushed()
-      })
-    },
+  /** Many slow readers share what there is, so that a thousand need no more memory than a few. */
+  #isTooMuch(queued: number): boolean {
+    // A stream that is not full does not tell when it is empty, and is soon.
+    this.#count(this.#stream && !this.#stream.writableNeedDrain ? 0 : queued)
+    return queued > Math.min(this.#maxQueuedBytes, Math.max(MIN_QUEUED, MAX_ALL_QUEUED - allQueued))
+  }
 
-    isOpen: () => socket.readyState === WebSocket.OPEN && !isClosing,
+  #hasDrained(): boolean {
+    return this.#socket.readyState !== WebSocket.OPEN || this.queuedBytes() <= this.#maxQueuedBytes / 8
+  }
 
-    send(frame) {
-      if (isClosing || socket.readyState !== WebSocket.OPEN) return
-      const queued = queuedBytes()
-      if (frame.isEphemeral && queued > maxQueuedBytes / 4) return
-      if ((isTooMuch(queued) || isBlocked()) && !isSlow) {
-        // Whoever is told may still send a last word.
-        isSlow = true
-        onSlow?.()
-        close(slow)
-        return
-      }
-      if (!stream) return socket.send(frame.text, flushed)
-      cork(stream)
-      stream.write(frame.bytes)
-      // Much at once goes out at once: what only waits for the end of the turn is nobody's slowness.
-      if (stream.writableLength > MAX_CORKED) stream.uncork()
-    }
+  #flushed(): void {
+    if (!this.#stream) this.#count(this.#socket.readyState === WebSocket.OPEN ? this.queuedBytes() : 0)
+    if (!this.#onFlushed || !this.#hasDrained()) return
+    const resolvers = this.#onFlushed
+    this.#onFlushed = undefined
+    for (const resolve of resolvers) resolve()
+  }
+
+  /** A stream that is not full does not tell when it is empty; what is written last is. */
+  #tellWhenFlushed(): void {
+    if (!this.#stream?.writable || this.#stream.writableNeedDrain) return
+    this.#stream.write(NOTHING, () => {
+      this.#flushed()
+      if (this.#onFlushed) this.#tellWhenFlushed()
+    })
+  }
+
+  #isBlocked(): boolean {
+    if (!this.#stream?.writableNeedDrain) return false
+    this.#blockedAt ||= performance.now()
+    return performance.now() - this.#blockedAt > MAX_BLOCKED_MS
   }
 }

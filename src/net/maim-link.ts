@@ -105,8 +105,8 @@ export async function createLegacyLink(options: LinkOptions): Promise<MaimLink> 
       onFrame: () => budget.take(),
       flow: budget,
       maxPending: MAX_PENDING,
-      isOpen: connection.isOpen,
-      close: connection.close,
+      isOpen: () => connection.isOpen(),
+      close: (reason) => connection.close(reason),
       async onMessage({ fields }) {
         stats.received++
         const { answers, undeliverable } = await hearer.hear(withHints(MessageBase.from(fields), fields), {

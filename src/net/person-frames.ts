@@ -46,8 +46,11 @@ interface Answer {
   readonly follow?: () => void | Promise<void>
 }
 
-/** Does what one connection's frames ask for (IM-Suite 2.2, 2.3). One call at a time; never rejects. */
-export function createPersonFrames(options: PersonFramesOptions): (text: string) => Promise<void> {
+/** Does what a frame asks for. One call at a time; never rejects. */
+export type PersonFrames = (text: string) => Promise<void>
+
+/** For the frames of one connection (IM-Suite 2.2, 2.3). */
+export function createPersonFrames(options: PersonFramesOptions): PersonFrames {
   const { connection, codec, isExt, isLenient, language, dispatch, takeFrame, sync, renew, end, onBug, now } = options
   const penalty = createPenalty(options.ticks)
   const nonsense: number[] = []
