@@ -1,6 +1,6 @@
 import { startBareServer } from './lib/bare-limit.ts'
 import type { Bench, Goal } from './lib/bench.ts'
-import { measure } from './lib/child.ts'
+import { measure, type Child, type Load } from './lib/child.ts'
 import { maskedFrame, openRawSocket, openRawSockets, type RawSocket } from './lib/raw-socket.ts'
 import { GROUP, listeners, sender, startService } from './lib/service.ts'
 import { createLatencies } from './lib/stats.ts'
@@ -106,20 +106,62 @@ function bench(name: string, { audience, atOnce = 1, goals = [], dialect = draft
     figure: 'perSecond',
     goals,
     async prepare() {
-      const service = await startService()
-      const bare = await startBareServer('serveFanOut', dialect.event)
-      const ours = await openRoom(service.port, audience, dialect.path)
-      const theirs = await openRoom(bare.port, audience, '/')
+      const ours = await openFanOut({ audience, atOnce, path: dialect.path })
+      const [bare, naive] = await Promise.all(PEERS.map((kind) => openPeer(kind, { audience, atOnce, dialect })))
+      const all = [ours, bare, naive].filter((room) => room !== undefined)
       return {
-        service: (seconds) => measure(service.child, () => load(ours, atOnce, seconds)),
-        bare: (seconds) => measure(bare.child, () => load(theirs, atOnce, seconds)),
-        async close() {
-          for (const socket of [ours.speaker, theirs.speaker, ...ours.hearers, ...theirs.hearers]) socket.close()
-          await Promise.all([service.child.stop(), bare.child.stop()])
-        }
+        service: (seconds) => measure(ours.child, () => ours.load(seconds)),
+        ...(bare && { bare: (seconds) => measure(bare.child, () => bare.load(seconds)) }),
+        ...(naive && { naive: (seconds) => measure(naive.child, () => naive.load(seconds)) }),
+        close: async () => void (await Promise.all(all.map((room) => room.close())))
       }
     }
   }
+}
+
+export interface FanOut {
+  readonly child: Child
+  /** Says something, waits until everybody has heard it, and says the next, until the time is over; counts deliveries. */
+  readonly load: (seconds: number) => Promise<Load>
+  readonly close: () => Promise<void>
+}
+
+export interface FanOutOptions {
+  /** Sockets of ten bots in one group. */
+  readonly audience: number
+  /** Messages that are said together. */
+  readonly atOnce?: number
+  /** Where they hear. */
+  readonly path?: string
+  /** Of the service, over the standard world. */
+  readonly config?: object
+}
+
+/** The service, an audience and somebody who speaks. */
+export async function openFanOut({ audience, atOnce = 1, path = '/', config }: FanOutOptions): Promise<FanOut> {
+  const { child, port } = await startService({ ...(config && { config }) })
+  return attend(child, await openRoom(port, audience, path), atOnce)
+}
+
+function attend(child: Child, room: Room, atOnce: number): FanOut {
+  return {
+    child,
+    load: (seconds) => load(room, atOnce, seconds),
+    async close() {
+      for (const socket of [room.speaker, ...room.hearers]) socket.close()
+      await child.stop()
+    }
+  }
+}
+
+const PEERS = ['serveFanOut', 'serveFanOutNaively'] as const
+
+async function openPeer(
+  kind: (typeof PEERS)[number],
+  { audience, atOnce, dialect }: { readonly audience: number; readonly atOnce: number; readonly dialect: Dialect }
+): Promise<FanOut> {
+  const { child, port } = await startBareServer(kind, dialect.event)
+  return attend(child, await openRoom(port, audience, '/'), atOnce)
 }
 
 interface Room {

@@ -1,23 +1,27 @@
-import autocannon from 'autocannon'
 import { startBareServer } from './lib/bare-limit.ts'
 import type { Bench, Goal } from './lib/bench.ts'
 import { measure } from './lib/child.ts'
+import { openHttpLoad } from './lib/raw-http.ts'
 import { listeners, sender, startService } from './lib/service.ts'
 
 interface Call {
-  readonly api: string
-  readonly body: string
+  readonly path: string
+  readonly token: string
+  readonly bodies: readonly [string]
 }
 
 const CONNECTIONS = 64
 
-const login: Call = { api: 'get_login_info', body: '{}' }
+const login: Call = { path: '/get_login_info', token: sender.access_token, bodies: ['{}'] }
 const send: Call = {
-  api: 'send_private_message',
-  body: JSON.stringify({
-    user_id: listeners[0]?.id,
-    message: [{ type: 'text', data: { text: 'A message as people write them, not long. '.repeat(2) } }]
-  })
+  path: '/send_private_message',
+  token: sender.access_token,
+  bodies: [
+    JSON.stringify({
+      user_id: listeners[0]?.id,
+      message: [{ type: 'text', data: { text: 'A message as people write them, not long. '.repeat(2) } }]
+    })
+  ]
 }
 
 export const httpBenches: readonly Bench[] = [
@@ -31,46 +35,32 @@ export const httpBenches: readonly Bench[] = [
 function bench(name: string, call: Call, goals: readonly Goal[]): Bench {
   return {
     name,
-    what: `HTTP ${call.api}, ${CONNECTIONS} connections`,
+    what: `HTTP POST ${call.path}, ${CONNECTIONS} connections`,
     figure: 'perSecond',
     goals,
     async prepare() {
       const service = await startService()
       // The bare server answers word for word what the service answered.
       const bare = await startBareServer('serveHttp', await ask(service.port, call))
+      const open = (port: number) => openHttpLoad({ port, ...call, connections: CONNECTIONS })
+      const [ours, theirs] = [open(service.port), open(bare.port)]
       return {
-        service: (seconds) => measure(service.child, () => load(service.port, call, seconds)),
-        bare: (seconds) => measure(bare.child, () => load(bare.port, call, seconds)),
-        close: async () => void (await Promise.all([service.child.stop(), bare.child.stop()]))
+        service: (seconds) => measure(service.child, () => ours.run(seconds)),
+        bare: (seconds) => measure(bare.child, () => theirs.run(seconds)),
+        async close() {
+          ours.close()
+          theirs.close()
+          await Promise.all([service.child.stop(), bare.child.stop()])
+        }
       }
     }
   }
 }
 
-const headers = { authorization: `Bearer ${sender.access_token}`, 'content-type': 'application/json' }
-
-async function ask(port: number, { api, body }: Call): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${port}/${api}`, { method: 'POST', headers, body })
+async function ask(port: number, { path, token, bodies: [body] }: Call): Promise<string> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers, body })
   const text = await response.text()
-  if (!text.startsWith('{"status":"ok"')) throw new Error(`${api} failed: ${response.status} ${text}`)
+  if (!text.startsWith('{"status":"ok"')) throw new Error(`${path} failed: ${response.status} ${text}`)
   return text
-}
-
-async function load(port: number, { api, body }: Call, seconds: number) {
-  const result = await autocannon({
-    url: `http://127.0.0.1:${port}/${api}`,
-    method: 'POST',
-    headers,
-    body,
-    connections: CONNECTIONS,
-    duration: seconds
-  })
-  if (result.non2xx > 0 || result.errors > 0)
-    throw new Error(`${api}: ${result.non2xx} requests were refused, ${result.errors} failed`)
-  return {
-    count: result['2xx'],
-    elapsedMs: result.duration * 1000,
-    p50Ms: result.latency.p50,
-    p99Ms: result.latency.p99
-  }
 }

@@ -1,7 +1,6 @@
 import { startBareServer } from './lib/bare-limit.ts'
 import type { Bench, Goal } from './lib/bench.ts'
 import { measure } from './lib/child.ts'
-import type { Memory } from './lib/probe.ts'
 import { maskedFrame, openRawSocket, openRawSockets, type RawSocket } from './lib/raw-socket.ts'
 import { listeners, sender, startService } from './lib/service.ts'
 import { createLatencies } from './lib/stats.ts'
@@ -11,21 +10,7 @@ const keyOf = (index: number): string => `bench-key-of-listener-${index % listen
 /** The library in Python needs 60 to 140 µs. */
 const CPU_GOAL: Goal = { figure: 'cpuUs', atMost: 12, says: '< 12 µs of CPU per acknowledged message' }
 
-export const maimBenches: readonly Bench[] = [
-  bench(1, 1, []),
-  bench(10, 8, [CPU_GOAL]),
-  bench(100, 4, [CPU_GOAL]),
-  {
-    name: 'maim-memory',
-    what: 'resident memory of one more idle connection of the API-Server door, each a road of its own',
-    figure: 'bytesPerSocket',
-    isCold: true,
-    goals: [{ figure: 'bytesPerSocket', atMost: 12 * 1024, says: '< 12 KiB' }],
-    async prepare() {
-      return { service: weigh, close: async () => {} }
-    }
-  }
-]
+export const maimBenches: readonly Bench[] = [bench(1, 1, []), bench(10, 8, [CPU_GOAL]), bench(100, 4, [CPU_GOAL])]
 
 const config = {
   maim: {
@@ -164,33 +149,5 @@ async function load(pairs: readonly Pair[], inFlight: number, seconds: number) {
       }
       send(inFlight)
     })
-  }
-}
-
-/** Until then V8 still makes room for what opening them leaves behind; that is not the price of a connection. */
-const FIRST = 4000
-const MEASURED = 2000
-
-async function weigh() {
-  const { child, port } = await startService({ config })
-  const sockets: RawSocket[] = []
-
-  async function weighWith(count: number): Promise<Memory> {
-    const begin = sockets.length
-    sockets.push(
-      ...(await openRawSockets(count, (index) =>
-        openRawSocket(port, `/maim/ws?api_key=${keyOf(index)}&platform=p${begin + index}`)
-      ))
-    )
-    return child.ask<Memory>('memory')
-  }
-
-  const before = await weighWith(FIRST)
-  const after = await weighWith(MEASURED)
-  for (const socket of sockets) socket.close()
-  await child.stop()
-  return {
-    bytesPerSocket: (after.rss - before.rss) / MEASURED,
-    liveBytesPerSocket: (after.live - before.live) / MEASURED
   }
 }

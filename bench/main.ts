@@ -3,12 +3,13 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { durableSend } from './durable-send.ts'
 import { fanOutBenches } from './fan-out.ts'
+import { growthBenches } from './growth.ts'
 import { httpBenches } from './http.ts'
 import { cores } from './lib/child.ts'
-import { report, type Result } from './lib/report.ts'
+import { report, reportGoals, type Result } from './lib/report.ts'
 import { runBench } from './lib/run.ts'
 import { maimBenches } from './maim.ts'
-import { memory } from './memory.ts'
+import { memoryBenches } from './memory.ts'
 import { peopleBenches } from './people.ts'
 import { startup } from './startup.ts'
 import { webhooks } from './webhooks.ts'
@@ -39,8 +40,9 @@ const benches = [
   ...maimBenches,
   durableSend,
   webhooks,
-  memory,
-  startup
+  ...memoryBenches,
+  startup,
+  ...growthBenches
 ]
 
 const chosen = benches.filter(({ name }) => only.length === 0 || only.some((start) => name.startsWith(start)))
@@ -56,7 +58,7 @@ for (const bench of chosen) {
   results.push(await runBench(bench, { rounds, seconds }))
 }
 
-process.stderr.write(`\n${report(results)}\n`)
+process.stderr.write(`\n${report(results)}\n\n${reportGoals(results)}\n`)
 const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, isPinned: cores.isPinned }
 const code = results.some(({ error }) => error !== undefined) ? 1 : 0
 process.stdout.write(`${JSON.stringify({ machine, rounds, seconds, results }, undefined, 2)}\n`, () =>

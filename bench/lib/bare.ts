@@ -43,6 +43,16 @@ function serveFanOut(event: object): Promise<number> {
   })
 }
 
+/** As it is usually done: for each socket the event is stringified anew. */
+function serveFanOutNaively(event: object): Promise<number> {
+  let said = 0
+  return serveSockets((socket, frame, all) => {
+    JSON.parse(String(frame))
+    said++
+    for (const other of all) if (other !== socket) other.send(JSON.stringify({ ...event, said }))
+  })
+}
+
 /** The same in groups, which hear themselves too. Sockets say in their address which is theirs. */
 function serveGroups(event: { payload: { message: object } }): Promise<number> {
   const groups = new Map<string, Set<WebSocket>>()
@@ -122,6 +132,30 @@ async function post({ urls, body, connections, seconds }: Posting): Promise<numb
   return count
 }
 
+/** As it is usually done: an event is stringified and fetched for each address, which all of them have to take before the next. */
+async function postNaively({ urls, body, seconds }: Posting): Promise<number> {
+  const deadline = performance.now() + seconds * 1000
+  const event = JSON.parse(body) as object
+  let count = 0
+
+  async function postOne(url: string): Promise<void> {
+    const headers = { 'content-type': 'application/json' }
+    const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(event) })
+    await response.text()
+    count++
+  }
+
+  async function keepPosting(): Promise<void> {
+    while (performance.now() < deadline) await Promise.all(urls.map(postOne))
+  }
+
+  await Promise.all(Array.from({ length: NAIVE_EVENTS }, keepPosting))
+  return count
+}
+
+/** Events that are posted at the same time. */
+const NAIVE_EVENTS = 8
+
 export interface Posting {
   readonly urls: readonly string[]
   readonly body: string
@@ -136,5 +170,5 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-answerParent({ serveHttp, serveCalls, serveFanOut, serveGroups, serveMaim, post })
+answerParent({ serveHttp, serveCalls, serveFanOut, serveFanOutNaively, serveGroups, serveMaim, post, postNaively })
 process.channel?.ref()

@@ -1,7 +1,7 @@
 /** What one measurement gave, by name. */
 export type Figures = Readonly<Record<string, number>>
 
-/** What a figure should be, in words and as a number: `ratio` is service ÷ bare, any other figure is the service's own. */
+/** What a figure should be, in words and as a number: `ratio` is service ÷ bare, `naiveRatio` service ÷ naive, any other figure is the service's own. */
 export interface Goal {
   readonly figure: string
   readonly atLeast?: number
@@ -15,6 +15,8 @@ export interface Subjects {
   readonly service: (seconds: number) => Promise<Figures>
   /** The same load on the least that could answer it. */
   readonly bare?: (seconds: number) => Promise<Figures>
+  /** The same on a program that does it as it is usually done. */
+  readonly naive?: (seconds: number) => Promise<Figures>
   readonly close: () => Promise<void>
 }
 

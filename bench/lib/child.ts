@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Figures } from './bench.ts'
 import { shareCores } from './cores.ts'
 import { createAsk } from './ipc.ts'
+import { createNoiseMeter } from './noise.ts'
 import type { Usage } from './probe.ts'
 
 export interface Child {
@@ -89,8 +90,10 @@ export interface Load {
 /** Runs the load and adds what the child used for it, per thing that was done. */
 export async function measure(child: Child, load: () => Promise<Load>): Promise<Figures> {
   await child.ask('begin')
+  const meter = createNoiseMeter(cores.measuredCore)
   const { count, elapsedMs, ...more } = await load()
   const usage = await child.ask<Usage>('end')
+  const noise = meter?.read(usage.cpuUs)
   return {
     perSecond: (count / elapsedMs) * 1000,
     ...more,
@@ -99,6 +102,7 @@ export async function measure(child: Child, load: () => Promise<Load>): Promise<
     cpuShare: usage.cpuUs / 1000 / usage.elapsedMs,
     loopP99Ms: usage.loopP99Ms,
     loopMaxMs: usage.loopMaxMs,
-    rssMiB: usage.rss / 2 ** 20
+    rssMiB: usage.rss / 2 ** 20,
+    ...(noise && { othersShare: noise.others, stolenShare: noise.stolen })
   }
 }

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 /** What is measured gets a core of its own, what makes the load another, so that neither takes time from the other. */
 export interface Cores {
   readonly isPinned: boolean
+  /** The number of the one that is measured on. */
+  readonly measuredCore: number | undefined
   /** The command line that runs this one on the core of what is measured. */
   readonly measured: (command: readonly string[]) => readonly string[]
 }
@@ -12,9 +14,9 @@ export interface Cores {
 export function shareCores(): Cores {
   const [first, second] = allowedCores()
   const canPin = second !== undefined && spawnSync('taskset', ['--version']).status === 0
-  if (!canPin) return { isPinned: false, measured: (command) => command }
+  if (!canPin) return { isPinned: false, measuredCore: undefined, measured: (command) => command }
   spawnSync('taskset', ['-acp', String(second), String(process.pid)])
-  return { isPinned: true, measured: (command) => ['taskset', '-c', String(first), ...command] }
+  return { isPinned: true, measuredCore: first, measured: (command) => ['taskset', '-c', String(first), ...command] }
 }
 
 function allowedCores(): number[] {

@@ -8,10 +8,15 @@ export interface Result {
   readonly more: readonly string[]
   readonly service?: Record<string, Spread>
   readonly bare?: Record<string, Spread>
+  readonly naive?: Record<string, Spread>
   /** Service ÷ bare of the figure, round by round. */
   readonly ratio?: Spread
   /** The same of the CPU time per thing done. */
   readonly cpuRatio?: Spread
+  /** Service ÷ naive of the figure, round by round. */
+  readonly naiveRatio?: Spread
+  /** Why the figures are hard to believe; absent when they are not. */
+  readonly noise?: readonly string[]
   readonly goals: readonly { says: string; figure: string; value: number; isMet: boolean }[]
   readonly error?: string
 }
@@ -34,16 +39,51 @@ export function report(results: readonly Result[]): string {
     .join('\n')
 }
 
-function toRows({ name, what, figure, more, service, bare, ratio, cpuRatio, goals, error }: Result): string[][] {
+function toRows(result: Result): string[][] {
+  const {
+    name,
+    what,
+    figure,
+    more,
+    service,
+    bare,
+    naive,
+    ratio,
+    cpuRatio,
+    naiveRatio,
+    goals,
+    noise = [],
+    error
+  } = result
   const rows = [[`${name}: ${what}`]]
   if (error !== undefined) rows.push([`  failed: ${error}`])
   if (service) rows.push(toRow(`  ${figure}`, figure, service))
   if (bare) rows.push(toRow('  bare limit', figure, bare))
+  if (naive) rows.push(toRow('  naive peer', figure, naive))
   if (ratio) rows.push(['  ratio', ratio.median.toFixed(2), range(ratio, 2), '', '', cpuRatio?.median.toFixed(2) ?? ''])
+  if (naiveRatio) rows.push(['  to naive', naiveRatio.median.toFixed(2), range(naiveRatio, 2)])
   if (service && more.length > 0) rows.push([`  besides     ${listed(more, service)}`])
   if (bare && more.length > 0) rows.push([`  bare limit  ${listed(more, bare)}`])
-  for (const { says, isMet } of goals) rows.push([`  ${isMet ? 'met   ' : 'MISSED'} ${says}`])
+  for (const { says, value, isMet } of goals) rows.push([`  ${isMet ? 'met   ' : 'MISSED'} ${says}: ${value}`])
+  for (const words of noise) rows.push([`  NOISY  ${words}`])
   return rows
+}
+
+/** Every goal of the run beside its figure, those that were missed first. */
+export function reportGoals(results: readonly Result[]): string {
+  const rows = results.flatMap(({ name, goals, noise }) =>
+    goals.map(({ says, value, isMet }) => ({ isMet, words: `${name}: ${says}: ${value}${noise ? ' (noisy)' : ''}` }))
+  )
+  const missed = rows.filter(({ isMet }) => !isMet)
+  const noisy = results.filter(({ noise }) => noise).length
+  return [
+    `${rows.length - missed.length} of ${rows.length} goals met`,
+    ...missed.map(({ words }) => `  MISSED ${words}`),
+    ...rows.filter(({ isMet }) => isMet).map(({ words }) => `  met    ${words}`),
+    ...(noisy > 0
+      ? [`${noisy} of ${results.length} benches were too noisy to be believed; run them again with --only`]
+      : [])
+  ].join('\n')
 }
 
 function toRow(label: string, figure: string, figures: Record<string, Spread>): string[] {

@@ -7,56 +7,96 @@ export interface RunOptions {
   readonly seconds: number
 }
 
-/** Measures the service and the bare limit in turns. What fails is told in the result. */
+/** Until then code is still compiled, by threads that want the same core. */
+const WARM_UP_S = 3
+/** What other programs, or other machines, may take of the core that is measured on. */
+const MAX_TAKEN = 0.05
+/** How far rounds of what never changes, the bare limit, may lie apart: the highest ÷ the lowest. */
+const MAX_APART = 1.3
+
+/** Measures the service, the bare limit and the naive peer in turns. What fails is told in the result. */
 export async function runBench(bench: Bench, options: RunOptions): Promise<Result> {
   const { name, what, figure, more = [] } = bench
+  const told = { name, what, figure, more }
   try {
-    return { name, what, figure, more, ...(await measureRounds(bench, options)) }
+    return { ...told, ...(await measureRounds(bench, options)) }
   } catch (err) {
-    return { name, what, figure, more, goals: [], error: String((err as Error).stack ?? err) }
+    return { ...told, goals: [], error: String((err as Error).stack ?? err) }
   }
 }
 
 async function measureRounds(bench: Bench, { rounds, seconds }: RunOptions) {
   const subjects = await bench.prepare()
   try {
-    if (!bench.isCold) await warmUp(subjects, Math.min(1, seconds))
-    const service: Figures[] = []
-    const bare: Figures[] = []
-    for (let round = 0; round < rounds; round++) {
-      service.push(await subjects.service(seconds))
-      if (subjects.bare) bare.push(await subjects.bare(seconds))
-    }
-    return summarize(bench, service, bare)
+    if (!bench.isCold) await measureAll(subjects, WARM_UP_S)
+    const measured: Measured[] = []
+    for (let round = 0; round < rounds; round++) measured.push(await measureAll(subjects, seconds))
+    return summarize(bench, measured)
   } finally {
     await subjects.close()
   }
 }
 
-async function warmUp({ service, bare }: Subjects, seconds: number): Promise<void> {
-  await service(seconds)
-  await bare?.(seconds)
+/** One round. */
+interface Measured {
+  readonly service: Figures
+  readonly bare: Figures | undefined
+  readonly naive: Figures | undefined
 }
 
-function summarize({ figure, goals }: Bench, service: readonly Figures[], bare: readonly Figures[]) {
-  const ours = spreads(service)
-  if (bare.length === 0) return { service: ours, goals: goals.map((goal) => judge(goal, ours)) }
-  const ratioOf = (name: string): Spread =>
-    spread(service.map((each, round) => (each[name] ?? 0) / (bare[round]?.[name] ?? 0)))
-  const ratio = ratioOf(figure)
+async function measureAll({ service, bare, naive }: Subjects, seconds: number): Promise<Measured> {
+  return { service: await service(seconds), bare: await bare?.(seconds), naive: await naive?.(seconds) }
+}
+
+function summarize({ figure, goals }: Bench, rounds: readonly Measured[]) {
+  const service = spreads(rounds.map((round) => round.service))
+  const bare = spreads(rounds.map((round) => round.bare).filter((figures) => figures !== undefined))
+  const naive = spreads(rounds.map((round) => round.naive).filter((figures) => figures !== undefined))
+  const ratioTo = (other: 'bare' | 'naive', name: string): Spread =>
+    spread(rounds.map((round) => (round.service[name] ?? Number.NaN) / (round[other]?.[name] ?? Number.NaN)))
+  const ratios = {
+    ...(bare && { ratio: ratioTo('bare', figure), cpuRatio: ratioTo('bare', 'cpuUs') }),
+    ...(naive && { naiveRatio: ratioTo('naive', figure) })
+  }
+  const noise = listNoise({ service, bare }, figure)
   return {
-    service: ours,
-    bare: spreads(bare),
-    ratio,
-    cpuRatio: ratioOf('cpuUs'),
-    goals: goals.map((goal) => judge(goal, { ...ours, ratio }))
+    service: service ?? {},
+    ...(bare && { bare }),
+    ...(naive && { naive }),
+    ...ratios,
+    goals: goals.map((goal) => judge(goal, { ...service, ...ratios })),
+    ...(noise.length > 0 && { noise })
   }
 }
 
-function spreads(rounds: readonly Figures[]): Record<string, Spread> {
-  const names = Object.keys(rounds[0] ?? {})
+/** Undefined when nothing was measured. */
+function spreads(rounds: readonly Figures[]): Record<string, Spread> | undefined {
+  const [first] = rounds
+  if (!first) return undefined
+  const names = Object.keys(first)
   return Object.fromEntries(names.map((name) => [name, spread(rounds.map((figures) => figures[name] ?? Number.NaN))]))
 }
+
+/** What makes these figures hard to believe, in words. */
+function listNoise(
+  {
+    service,
+    bare
+  }: { readonly service?: Record<string, Spread> | undefined; readonly bare?: Record<string, Spread> | undefined },
+  figure: string
+): string[] {
+  const percent = (share: number): string => `${Math.round(share * 100)} %`
+  const told: string[] = []
+  for (const [name, words] of Object.entries(TAKEN)) {
+    const share = Math.max(service?.[name]?.median ?? 0, bare?.[name]?.median ?? 0)
+    if (share > MAX_TAKEN) told.push(`${percent(share)} of the core went to ${words}`)
+  }
+  const { min = 1, max = 1 } = bare?.[figure] ?? {}
+  if (max / min > MAX_APART) told.push(`the bare limit itself came out between ${min} and ${max}`)
+  return told
+}
+
+const TAKEN = { othersShare: 'other programs', stolenShare: 'other machines' }
 
 function judge(goal: Goal, figures: Record<string, Spread>) {
   const { figure, atLeast = -Infinity, atMost = Infinity, inEveryRound = false, says } = goal

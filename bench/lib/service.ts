@@ -13,6 +13,8 @@ export interface ServiceOptions {
   /** Merged over the standard world at the top level. */
   readonly config?: object
   readonly isProbed?: boolean
+  /** Where it keeps its things; another service may have run there before. One of its own when absent. */
+  readonly dir?: string
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -45,8 +47,11 @@ const world = {
 }
 
 /** The real service from a configuration file, on a free port, with a database of its own. */
-export async function startService({ config = {}, isProbed = true }: ServiceOptions = {}): Promise<Service> {
-  const dir = makeDir()
+export async function startService({
+  config = {},
+  isProbed = true,
+  dir = makeDir()
+}: ServiceOptions = {}): Promise<Service> {
   const file = join(dir, 'lactea.yaml')
   writeFileSync(file, stringify({ ...world, server: { port: 0 }, data: { dir: join(dir, 'data') }, ...config }))
   const child = startChild([MAIN, 'start', '--config', file], { isProbed })
