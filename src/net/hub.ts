@@ -103,7 +103,13 @@ export function createHub({ bus, holdWrites, onError, position: start = 0 }: Hub
   }
 
   function* sinksOf(audience: readonly number[]): Generator<Sink, undefined> {
-    for (const accountId of audience) yield* sinks.get(accountId) ?? []
+    // Whichever are fewer are walked: of a large group most are not here.
+    if (audience.length <= sinks.size) {
+      for (const accountId of audience) yield* sinks.get(accountId) ?? []
+    } else {
+      const members = setOf(audience)
+      for (const [accountId, own] of sinks) if (members.has(accountId)) yield* own
+    }
     return undefined
   }
 
@@ -132,6 +138,17 @@ export function createHub({ bus, holdWrites, onError, position: start = 0 }: Hub
       release?.()
     }
   }
+}
+
+/** By the list itself: a chat keeps its list of members for as long as they stay the same. */
+const sets = new WeakMap<readonly number[], ReadonlySet<number>>()
+
+function setOf(accountIds: readonly number[]): ReadonlySet<number> {
+  const known = sets.get(accountIds)
+  if (known) return known
+  const set = new Set(accountIds)
+  sets.set(accountIds, set)
+  return set
 }
 
 function isAlike(happening: Happening | undefined, first: GatewayEvent): boolean {

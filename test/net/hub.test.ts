@@ -66,6 +66,26 @@ t.test('a large audience is served in pieces, and the event loop runs in between
   for (const ids of counts.values()) if (ids.join() !== '1,2,3') t.fail(`a sink heard ${ids.join()}`)
 })
 
+t.test('of a group with more members than are here those hear who are members, as they come and go', async (t) => {
+  const { bus, hub } = start(t)
+  const heard: Record<string, number[]> = { 2: [], 3: [], 4: [], late: [] }
+  const listen = (viewerId: number, name = String(viewerId)) =>
+    hub.attach({ viewerId, receive: (event) => heard[name]?.push(event.id) })
+  const audience = range(1, 3).concat(range(100, 200))
+  const leave = listen(2)
+  listen(3)
+  listen(4)
+  bus.publish([messageEvent(1, { audience }), messageEvent(2, { audience })])
+  listen(1, 'late')
+  listen(3)
+  leave()
+  bus.publish([messageEvent(3, { audience })])
+  // Who leaves the group is on the next list no more.
+  bus.publish([messageEvent(4, { audience: audience.filter((id) => id !== 3) })])
+  while ((heard['late']?.length ?? 0) < 2) await turn()
+  t.strictSame(heard, { 2: [1, 2], 3: [1, 2, 3, 3], 4: [], late: [3, 4] })
+})
+
 t.test('encodes once for each codec and viewer', async (t) => {
   const { bus, hub } = start(t)
   let encodings = 0
