@@ -63,8 +63,12 @@ interface Client {
   readonly close: () => void
 }
 
+/** Servers close connections that ask nothing, and may be about to. */
+const MAX_IDLE_MS = 4000
+
 function createClient(port: number): Client {
-  let socket = open()
+  let socket: Socket | undefined
+  let usedAt = 0
   let resolve = (): void => {}
   let reject = (_err: Error): void => {}
   /** Bytes of the answer that are still to come; undefined before its head is there. */
@@ -74,8 +78,8 @@ function createClient(port: number): Client {
   function open(): Socket {
     const opened = connect({ port, host: '127.0.0.1', noDelay: true })
     opened.on('data', onData)
-    opened.on('error', (err) => reject(err))
-    opened.on('close', () => reject(new Error('the server closed a connection')))
+    opened.on('error', (err) => opened === socket && reject(err))
+    opened.on('close', () => opened === socket && reject(new Error('the server closed a connection')))
     return opened
   }
 
@@ -84,7 +88,7 @@ function createClient(port: number): Client {
       head += chunk.toString('latin1')
       const end = head.indexOf('\r\n\r\n')
       if (end < 0) return
-      if (!head.startsWith('HTTP/1.1 200 ')) return reject(new Error(`the request was refused: ${head}`))
+      if (!head.startsWith('HTTP/1.1 200 ')) return reject(new Error(`the request was refused: ${head.slice(0, 500)}`))
       const length = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1])
       left = end + 4 + length - head.length
     } else left -= chunk.length
@@ -99,10 +103,14 @@ function createClient(port: number): Client {
       new Promise((onDone, onFail) => {
         resolve = onDone
         reject = onFail
-        // Who was not asked anything for a minute may close.
-        if (socket.destroyed) socket = open()
+        const now = performance.now()
+        if (!socket || now - usedAt > MAX_IDLE_MS) {
+          socket?.destroy()
+          socket = open()
+        }
+        usedAt = now
         socket.write(request)
       }),
-    close: () => socket.destroy()
+    close: () => socket?.destroy()
   }
 }

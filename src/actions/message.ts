@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { defineAction, type ActionContext } from '../core/action.ts'
 import { ActionError } from '../core/errors.ts'
-import type { Appended, Message } from '../core/store.ts'
+import type { Appended, Group, Message } from '../core/store.ts'
 import { Int, Nothing, Scene, Text, Uin } from '../schema/common.ts'
-import { toFriendEntity, toGroupEntity, toGroupMemberEntity } from '../schema/entity.ts'
+import { toFriendEntity, toGroupEntity, toGroupMemberEntity, type GroupMemberEntity } from '../schema/entity.ts'
 import { IncomingMessage, toMessageFields } from '../schema/message.ts'
 import { IncomingSegment, OutgoingSegment, parseResourceId, toIncomingSegment } from '../schema/segment.ts'
 import { withMedia } from './media.ts'
@@ -74,9 +74,9 @@ export const getMessage = defineAction({
   params: Type.Object({ ...place, message_seq: Int }),
   result: Type.Object({ message: IncomingMessage }),
   async run(context, { message_scene, peer_id, message_seq }) {
-    const chatId = await findChat(context, message_scene, peer_id)
-    const message = await context.chats.getMessage(context.caller.id, chatId, message_seq)
-    const [shown] = await toIncoming(context, message_scene, peer_id, [message])
+    const place = await findPlace(context, message_scene, peer_id)
+    const message = await context.chats.getMessage(context.caller.id, place.chatId, message_seq)
+    const [shown] = await toIncoming(context, place, peer_id, [message])
     return { message: shown as IncomingMessage }
   }
 })
@@ -95,12 +95,13 @@ export const getHistoryMessages = defineAction({
   }),
   result: Type.Object({ messages: Type.Array(IncomingMessage), next_message_seq: Type.Optional(Int) }),
   async run(context, { message_scene, peer_id, start_message_seq, limit = 20 }) {
-    const chatId = await findChat(context, message_scene, peer_id)
+    const place = await findPlace(context, message_scene, peer_id)
+    const { chatId } = place
     // Clients send 0 for "the newest".
     const upToSeq = start_message_seq || undefined
     const page = await context.chats.listMessages(context.caller.id, { chatId, upToSeq, limit: limit + 1 })
     const older = page.length > limit ? page[0] : undefined
-    const messages = await toIncoming(context, message_scene, peer_id, older ? page.slice(1) : page)
+    const messages = await toIncoming(context, place, peer_id, older ? page.slice(1) : page)
     return { messages, ...(older && { next_message_seq: older.seq }) }
   }
 })
@@ -176,28 +177,36 @@ export const markMessageAsRead = defineAction({
   async run(context, { message_scene, peer_id, message_seq }) {
     const { caller, deviceId, receipts, allowances } = context
     if (caller.kind === 'person') allowances.take('read', caller.id)
-    await receipts.markUpTo(caller.id, await findChat(context, message_scene, peer_id), message_seq, deviceId)
+    const { chatId } = await findPlace(context, message_scene, peer_id)
+    await receipts.markUpTo(caller.id, chatId, message_seq, deviceId)
     return {}
   }
 })
 
-async function findChat(
+interface Place {
+  readonly chatId: number
+  /** When it is one. */
+  readonly group?: Group
+}
+
+async function findPlace(
   { caller, chats, groups }: ActionContext,
   scene: 'friend' | 'group' | 'temp',
   peerId: number
-): Promise<number> {
-  if (scene === 'group') return (await groups.get(caller.id, peerId)).id
-  return chats.getPrivate(caller.id, peerId)
+): Promise<Place> {
+  if (scene !== 'group') return { chatId: await chats.getPrivate(caller.id, peerId) }
+  const group = await groups.get(caller.id, peerId)
+  return { chatId: group.id, group }
 }
 
 /** Shows messages of one chat; what each needs of its surroundings is looked up once for all of them. */
 async function toIncoming(
   context: ActionContext,
-  scene: 'friend' | 'group' | 'temp',
+  { group }: Place,
   peerId: number,
   messages: readonly Message[]
 ): Promise<IncomingMessage[]> {
-  if (scene === 'group') return toGroupMessages(context, peerId, messages)
+  if (group) return toGroupMessages(context, group, messages)
   const { caller, store, links } = context
   const peer = (await store.findFriend(caller.id, peerId)) ?? (await store.findAccount(peerId))
   const friend = toFriendEntity(peer ?? { id: peerId, nickname: '', avatarUrl: '' })
@@ -206,32 +215,41 @@ async function toIncoming(
 }
 
 async function toGroupMessages(
-  { caller, groups, store, links, maxMembers, now }: ActionContext,
-  groupId: number,
+  context: ActionContext,
+  known: Group,
   messages: readonly Message[]
 ): Promise<IncomingMessage[]> {
-  const group = toGroupEntity(await groups.get(caller.id, groupId), maxMembers)
+  const { store, links, maxMembers } = context
+  const groupId = known.id
+  const group = toGroupEntity(known, maxMembers)
   const view = { urlOf: links.absoluteLinkOf, isPrivate: false, quoted: await store.readQuoted(messages) }
-  return Promise.all(
-    messages.map(async (message) => {
-      const member = await store.findMember(groupId, message.senderId)
-      // Who has left is still the sender of what they said.
-      const gone = {
-        accountId: message.senderId,
-        nickname: '',
-        card: '',
-        title: '',
-        role: 'member',
-        mutedUntil: 0,
-        joinedAt: 0,
-        lastSentAt: 0
-      } as const
-      const group_member = toGroupMemberEntity(
-        groupId,
-        member ?? { ...gone, nickname: (await store.findAccount(message.senderId))?.nickname ?? '' },
-        now()
-      )
-      return { message_scene: 'group' as const, ...toMessageFields(message, groupId, view), group, group_member }
-    })
+  const senders = new Map<number, GroupMemberEntity>()
+  const shown: IncomingMessage[] = []
+  for (const message of messages) {
+    // A page has few senders, who each have said much of it.
+    const group_member = senders.get(message.senderId) ?? (await toSender(context, groupId, message.senderId))
+    senders.set(message.senderId, group_member)
+    shown.push({ message_scene: 'group', ...toMessageFields(message, groupId, view), group, group_member })
+  }
+  return shown
+}
+
+/** Who has left is still the sender of what they said. */
+async function toSender({ store, now }: ActionContext, groupId: number, accountId: number): Promise<GroupMemberEntity> {
+  const member = await store.findMember(groupId, accountId)
+  const gone = {
+    accountId,
+    nickname: '',
+    card: '',
+    title: '',
+    role: 'member',
+    mutedUntil: 0,
+    joinedAt: 0,
+    lastSentAt: 0
+  } as const
+  return toGroupMemberEntity(
+    groupId,
+    member ?? { ...gone, nickname: (await store.findAccount(accountId))?.nickname ?? '' },
+    now()
   )
 }

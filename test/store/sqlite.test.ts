@@ -101,6 +101,19 @@ t.test('migrations', async (t) => {
   })
 })
 
+t.test('no statement is planned anew at every call', async (t) => {
+  // SQLite looks at a limit that is a parameter and nothing else when it plans, and so plans again for each.
+  const { prototype } = DatabaseSync
+  const calls = t.capture(prototype, 'prepare', Reflect.get(prototype, 'prepare') as DatabaseSync['prepare'])
+  await place(t).open()
+  const limits = calls().flatMap(({ args: [sql] }) => sql.match(/\blimit\s+[?:@$].*/gi) ?? [])
+  t.ok(limits.length > 10)
+  t.strictSame(
+    limits.filter((limit) => !/^limit \S+ \+ 0/i.test(limit)),
+    []
+  )
+})
+
 t.test('another process that writes', async (t) => {
   t.test('is heard in the order of the log, between our own writes', async (t) => {
     const { open } = place(t)

@@ -37,7 +37,7 @@ export function accountQueries(db: DatabaseSync) {
     'update accounts set nickname = coalesce(?, nickname), bio = coalesce(?, bio), avatar_url = coalesce(?, avatar_url), updated_at = ? where id = ?'
   )
   const search = db.prepare(
-    `select * from accounts where disabled_at is null and (username like :words escape '\\' or nickname like :words escape '\\') order by id limit :limit`
+    `select * from accounts where disabled_at is null and (username like :words escape '\\' or nickname like :words escape '\\') order by id limit :limit + 0`
   )
   const setPassword = db.prepare('update accounts set password_hash = ? where id = ?')
   const setAdmin = db.prepare('update accounts set is_admin = ? where id = ?')

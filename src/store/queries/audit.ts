@@ -20,7 +20,7 @@ export function auditQueries(db: DatabaseSync, accounts: AccountQueries) {
     'insert into audit(time, operator, action, subject, details, ip) values (?, ?, ?, ?, ?, ?) returning id'
   )
   const deleteOld = db.prepare('delete from audit where id <= ?')
-  const newest = db.prepare('select * from audit where id < ? order by id desc limit ?')
+  const newest = db.prepare('select * from audit where id < ? order by id desc limit ? + 0')
   const insertToken = db.prepare(
     'insert into operator_tokens(name, digest, sealed_key, created_at) values (?, ?, ?, ?) returning *'
   )

@@ -44,9 +44,9 @@ export function callQueries(db: DatabaseSync) {
   const freeAll = db.prepare('delete from active_calls')
   // Each half reads its own index, in order and no further than the page.
   const half = (side: string): string =>
-    `select * from (select * from calls where ${side} = :id order by created_at desc, id desc limit :upTo)`
+    `select * from (select * from calls where ${side} = :id order by created_at desc, id desc limit :upTo + 0)`
   const list = db.prepare(
-    `${half('caller_id')} union all ${half('callee_id')} order by created_at desc, id desc limit :limit offset :offset`
+    `${half('caller_id')} union all ${half('callee_id')} order by created_at desc, id desc limit :limit + 0 offset :offset`
   )
   const count = db.prepare(
     'select (select count(*) from calls where caller_id = :id) + (select count(*) from calls where callee_id = :id) as count'

@@ -64,7 +64,7 @@ export function chatQueries(db: DatabaseSync, accounts: AccountQueries) {
     )
   ) as is_pinned`
   const listOf = db.prepare(
-    `select c.*, m.read_seq, ${isPinned} from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc, c.id desc limit ? offset ?`
+    `select c.*, m.read_seq, ${isPinned} from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc, c.id desc limit ? + 0 offset ?`
   )
   const oneOf = db.prepare(
     `select c.*, m.read_seq, ${isPinned} from members m join chats c on c.id = m.chat_id where m.account_id = ? and m.chat_id = ?`

@@ -11,7 +11,7 @@ export function contactQueries(db: DatabaseSync) {
   const ofAccount =
     'from friendships f join accounts a on a.id = f.friend_id where f.account_id = :accountId and a.disabled_at is null'
   const holds = `(:words is null or a.nickname like :words escape '\\' or a.username like :words escape '\\' or f.remark like :words escape '\\')`
-  const page = db.prepare(`${columns} ${ofAccount} and ${holds} order by a.id limit :limit offset :offset`)
+  const page = db.prepare(`${columns} ${ofAccount} and ${holds} order by a.id limit :limit + 0 offset :offset`)
   const count = db.prepare(`select count(*) as count ${ofAccount} and ${holds}`)
   const one = db.prepare(`${columns} ${ofAccount} and a.id = :contactId`)
   const insert = db.prepare(
@@ -27,7 +27,7 @@ export function contactQueries(db: DatabaseSync) {
   const removeBlock = db.prepare('delete from blocks where account_id = ? and blocked_id = ?')
   const isBlocking = db.prepare('select 1 from blocks where account_id = ? and blocked_id = ?')
   const blocks = db.prepare(
-    'select a.id, a.nickname, a.avatar_url, b.created_at from blocks b join accounts a on a.id = b.blocked_id where b.account_id = ? order by b.created_at desc, a.id limit ? offset ?'
+    'select a.id, a.nickname, a.avatar_url, b.created_at from blocks b join accounts a on a.id = b.blocked_id where b.account_id = ? order by b.created_at desc, a.id limit ? + 0 offset ?'
   )
   const countBlocks = db.prepare('select count(*) as count from blocks where account_id = ?')
 

@@ -36,10 +36,10 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
     "update deliveries set next_at = :time where target_id = :id and state = 'waiting' and next_at > :time and tried_at >= :since"
   )
   const listRows = db.prepare(
-    'select * from deliveries where target_id = ? and state = ? and event_id < ? order by event_id desc limit ?'
+    'select * from deliveries where target_id = ? and state = ? and event_id < ? order by event_id desc limit ? + 0'
   )
   const listTries = db.prepare(
-    'select * from attempts where target_id = :id and id < :before and (:event is null or event_id = :event) order by id desc limit :limit'
+    'select * from attempts where target_id = :id and id < :before and (:event is null or event_id = :event) order by id desc limit :limit + 0'
   )
   const lastTry = db.prepare('select coalesce(max(id), 0) as id from attempts where target_id = ?')
   const insertTry = db.prepare('insert or replace into attempts values (?, ?, ?, ?, ?, ?, ?, ?, ?)')
@@ -65,7 +65,7 @@ export function deliveryQueries(db: DatabaseSync, events: EventQueries) {
     union all
     select *, min(event_id) from deliveries
     where target_id = :target and state = 'waiting' and is_replay = 1 and next_at <= :time group by chat_id
-    order by next_at, event_id limit :limit`
+    order by next_at, event_id limit :limit + 0`
   const dueByChat = db.prepare(first('group by chat_id'))
   const dueStrictly = db.prepare(first('having count(*) > 0'))
   const soonest = (byWhat: string): string => `

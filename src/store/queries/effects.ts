@@ -11,7 +11,7 @@ export function effectQueries(db: DatabaseSync) {
     insert or replace into effects(account_id, key, action, digest, outcome, created_at) values (?, ?, ?, ?, ?, ?)`)
   const removeOld = db.prepare(`
     delete from effects where (account_id, key) in (
-      select account_id, key from effects where created_at < ? order by created_at limit ?)`)
+      select account_id, key from effects where created_at < ? order by created_at limit ? + 0)`)
 
   return {
     find(accountId: number, key: string, validFrom: number): Effect | undefined {

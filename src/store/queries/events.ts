@@ -58,7 +58,7 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
   const bySeq = db.prepare('select segments from messages where chat_id = ? and seq = ? and recalled_at is null')
   const afterFor = db.prepare(`
     select ${columns}, coalesce(s.account_id, v.account_id) as viewer_id
-    from (select * from events where id > :after order by id limit :limit) e
+    from (select * from events where id > :after order by id limit :limit + 0) e
     left join messages m on m.id = e.id
     left join stays s on s.account_id = :account and s.chat_id = e.chat_id
       and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
@@ -69,9 +69,9 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     where e.chat_id = ? and e.event_seq > ? and exists(
       select 1 from stays s where s.account_id = ? and s.chat_id = e.chat_id
         and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
-    ) order by e.event_seq limit ?`)
+    ) order by e.event_seq limit ? + 0`)
   const chatsOf = db.prepare(
-    'select c.id, c.last_event_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc limit ?'
+    'select c.id, c.last_event_seq from members m join chats c on c.id = m.chat_id where m.account_id = ? order by c.updated_at desc limit ? + 0'
   )
   const idAt = db.prepare('select id from events where chat_id = ? and event_seq = ?')
   const missedIn = db.prepare(`
@@ -79,7 +79,7 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     where e.chat_id = ? and e.id > ? and e.kind in ('message.created', 'message.edited', 'message.recalled') and exists(
       select 1 from stays s where s.account_id = ? and s.chat_id = e.chat_id
         and s.from_event_seq <= e.event_seq and (s.to_event_seq is null or e.event_seq <= s.to_event_seq)
-    ) order by e.event_seq desc limit ?`)
+    ) order by e.event_seq desc limit ? + 0`)
   const cursor = db.prepare('select event_id from cursors where name = ?')
   const saveCursor = db.prepare(
     'insert into cursors(name, event_id) values (?, ?) on conflict(name) do update set event_id = excluded.event_id where excluded.event_id > event_id'
@@ -90,7 +90,7 @@ export function eventQueries(db: DatabaseSync, accounts: AccountQueries, chats: 
     `insert into meta(key, value) values ('${OLDEST}', ?) on conflict(key) do update set value = excluded.value`
   )
   const oldestSeq = db.prepare('select min(event_seq) as seq from events where chat_id = ?')
-  const ages = db.prepare('select id, time from events where id > ? order by id limit ?')
+  const ages = db.prepare('select id, time from events where id > ? order by id limit ? + 0')
   const newestOfInbox = db.prepare(`select id from events where chat_id = ${INBOX.id} order by event_seq desc limit 1`)
   const drop = db.prepare('delete from events where id <= ? and id <> ?')
   const dropViewers = db.prepare('delete from event_viewers where event_id <= ? and event_id <> ?')

@@ -47,7 +47,7 @@ export function fileQueries(db: DatabaseSync) {
   const isShownIn = db.prepare('select 1 from message_files where file_id = ? and chat_id = ?')
   const hideFrom = db.prepare('delete from message_files where file_id = ? and chat_id = ?')
   const addLoose = db.prepare('insert or ignore into loose_contents(sha256) values (?)')
-  const loose = db.prepare('select sha256 from loose_contents limit ?')
+  const loose = db.prepare('select sha256 from loose_contents limit ? + 0')
   const deleteLoose = db.prepare('delete from loose_contents where sha256 = ?')
 
   function find(id: number): StoredFile | undefined {

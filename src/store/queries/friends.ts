@@ -57,7 +57,7 @@ export function friendQueries(
     )`)
   const page = db.prepare(`
     select r.* from friend_requests r join accounts a on a.id = r.initiator_id
-    where r.target_id = ? and a.disabled_at is null order by r.id desc limit ?`)
+    where r.target_id = ? and a.disabled_at is null order by r.id desc limit ? + 0`)
 
   /** They are in each other's lists, and nobody waits for an answer any more. */
   function befriend(a: number, b: number, time: number): void {

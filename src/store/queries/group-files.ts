@@ -39,7 +39,7 @@ export function groupFileQueries(db: DatabaseSync, files: FileQueries, groups: G
   const columns = 'g.*, f.mime, f.size from group_files g join files f on f.id = g.file_id where g.chat_id = ?'
   const byId = db.prepare(`select ${columns} and g.file_id = ?`)
   const inFolder = db.prepare(
-    `select ${columns} and g.folder_id is ? order by g.created_at desc, g.file_id desc limit ? offset ?`
+    `select ${columns} and g.folder_id is ? order by g.created_at desc, g.file_id desc limit ? + 0 offset ?`
   )
   const countInFolder = db.prepare('select count(*) as count from group_files where chat_id = ? and folder_id is ?')
   const countAll = db.prepare('select count(*) as count from group_files where chat_id = ?')

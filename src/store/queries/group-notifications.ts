@@ -41,19 +41,21 @@ export function groupNotificationQueries(db: DatabaseSync) {
   const forgetGroup = db.prepare('delete from group_requests where chat_id = ?')
   const administered = db.prepare("select chat_id from members where account_id = ? and role <> 'member'")
   const seqsOfGroup = db.prepare(
-    "select seq from group_requests where chat_id = ? and seq <= ? and type <> 'invitation' order by seq desc limit ?"
+    "select seq from group_requests where chat_id = ? and seq <= ? and type <> 'invitation' order by seq desc limit ? + 0"
   )
   const seqsOfAccount = db.prepare(
-    "select seq from group_requests where target_id = ? and seq <= ? and type in ('admin_change', 'kick') order by seq desc limit ?"
+    "select seq from group_requests where target_id = ? and seq <= ? and type in ('admin_change', 'kick') order by seq desc limit ? + 0"
   )
   const asked = "chat_id = ? and type in ('join_request', 'invited_join_request')"
   const listAsked = db.prepare(
-    `select * from group_requests where ${asked} order by state = 'pending' desc, seq desc limit ? offset ?`
+    `select * from group_requests where ${asked} order by state = 'pending' desc, seq desc limit ? + 0 offset ?`
   )
   const countAsked = db.prepare(`select count(*) as count from group_requests where ${asked}`)
   const invited = `target_id = ? and type = 'invitation' and state = 'pending' and exists(
     select 1 from members m where m.chat_id = r.chat_id and m.account_id = r.initiator_id)`
-  const listInvited = db.prepare(`select * from group_requests r where ${invited} order by seq desc limit ? offset ?`)
+  const listInvited = db.prepare(
+    `select * from group_requests r where ${invited} order by seq desc limit ? + 0 offset ?`
+  )
   const countInvited = db.prepare(`select count(*) as count from group_requests r where ${invited}`)
 
   const countOf = (row: unknown): number => (row as { count: number }).count

@@ -10,7 +10,7 @@ const SCAN = 5000
 /** Reading what was said, beyond the pages by position. Every function is synchronous; the caller owns the transaction. */
 export function historyQueries(db: DatabaseSync) {
   const newest = db.prepare(
-    'select * from messages where chat_id = ? and recalled_at is null order by seq desc limit ? offset ?'
+    'select * from messages where chat_id = ? and recalled_at is null order by seq desc limit ? + 0 offset ?'
   )
   // Positions have no holes, so only what was recalled needs counting.
   const total = db.prepare(
@@ -25,7 +25,7 @@ export function historyQueries(db: DatabaseSync) {
   const prepare = (side: string, order: string) => {
     const scan = `select * from messages where chat_id = :chatId and ${side} and recalled_at is null order by ${order}`
     return {
-      found: db.prepare(`select * from (${scan} limit ${SCAN}) where ${holds} order by ${order} limit :limit`),
+      found: db.prepare(`select * from (${scan} limit ${SCAN}) where ${holds} order by ${order} limit :limit + 0`),
       end: db.prepare(`${scan} limit 1 offset ${SCAN - 1}`)
     }
   }

@@ -16,7 +16,7 @@ export function likeQueries(db: DatabaseSync, contacts: Pick<ContactQueries, 'ha
   const deleteOld = db.prepare('delete from likes where day < ?')
   const total = db.prepare('select like_count from accounts where id = ?')
   const onDay = db.prepare(
-    'select account_id, count from likes where target_id = ? and day = ? order by count desc, account_id limit ?'
+    'select account_id, count from likes where target_id = ? and day = ? order by count desc, account_id limit ? + 0'
   )
 
   const toDay = (time: number): number => Math.floor(time / DAY_S)

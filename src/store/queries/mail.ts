@@ -5,7 +5,7 @@ import type { Mail, MailDraft, MailStore } from '../../core/mail-store.ts'
 export function mailQueries(db: DatabaseSync) {
   const insert = db.prepare(`
     insert into mail(road, msg_id, content, created_at) values (?, ?, ?, ?) on conflict(road, msg_id) do nothing`)
-  const after = db.prepare('select * from mail where road = ? and id > ? order by id limit ?')
+  const after = db.prepare('select * from mail where road = ? and id > ? order by id limit ? + 0')
   const remove = db.prepare('delete from mail where road = ? and msg_id = ?')
   const removeOld = db.prepare('delete from mail where created_at < ? returning road')
   const countOf = db.prepare('select count(*) as count from mail where road = ?')

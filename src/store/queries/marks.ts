@@ -30,7 +30,7 @@ export function markQueries(db: DatabaseSync, { events, groups, messages }: Mark
     select m.*, e.operator_id, e.created_at as marked_at,
       ${nameOf('m.sender_id')} as sender_name, ${nameOf('e.operator_id')} as operator_name
     from essence e join messages m on m.id = e.message_id
-    where e.chat_id = ? order by e.id desc limit ? offset ?`)
+    where e.chat_id = ? order by e.id desc limit ? + 0 offset ?`)
 
   const reaction = db.prepare('select 1 from reactions where message_id = ? and type = ? and reaction = ? limit 1')
   const ownReaction = db.prepare(
@@ -49,7 +49,7 @@ export function markQueries(db: DatabaseSync, { events, groups, messages }: Mark
     select type, reaction, count(*) as count, max(account_id = ?) as is_own from reactions
     where message_id = ? group by type, reaction order by min(created_at), type, reaction`)
   const reactors = db.prepare(
-    'select account_id from reactions where message_id = ? and type = ? and reaction = ? order by created_at, account_id limit ?'
+    'select account_id from reactions where message_id = ? and type = ? and reaction = ? order by created_at, account_id limit ? + 0'
   )
 
   function mustFind(chatId: number, seq: number): Message {

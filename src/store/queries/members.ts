@@ -27,13 +27,13 @@ export function memberQueries(
 ) {
   const page = db.prepare(`
     select m.*, a.nickname from members m join accounts a on a.id = m.account_id where m.chat_id = ?
-    order by m.role = 'owner' desc, m.role = 'admin' desc, m.account_id limit ? offset ?`)
+    order by m.role = 'owner' desc, m.role = 'admin' desc, m.account_id limit ? + 0 offset ?`)
   const count = db.prepare('select member_count from chats where id = ?')
   const addToCount = db.prepare('update chats set member_count = member_count + ? where id = ?')
   const banned = db.prepare('select 1 from bans where chat_id = ? and account_id = ?')
   const bans = db.prepare(`
     select a.id, a.nickname, a.avatar_url, b.operator_id, b.created_at from bans b join accounts a on a.id = b.account_id
-    where b.chat_id = ? order by b.created_at desc, a.id limit ? offset ?`)
+    where b.chat_id = ? order by b.created_at desc, a.id limit ? + 0 offset ?`)
   const countBans = db.prepare('select count(*) as count from bans where chat_id = ?')
   const detail = db.prepare(`
     select c.description, c.member_count, c.owner_id, c.is_muted, m.role

@@ -71,10 +71,10 @@ export function messageQueries(
   // The words go, the place in the chat stays.
   const recall = db.prepare("update messages set segments = '[]', recalled_at = ?, recalled_by = ? where id = ?")
   const before = db.prepare(
-    'select * from messages where chat_id = ? and seq <= ? and recalled_at is null order by seq desc limit ?'
+    'select * from messages where chat_id = ? and seq <= ? and recalled_at is null order by seq desc limit ? + 0'
   )
   const after = db.prepare(
-    'select * from messages where chat_id = ? and seq > ? and recalled_at is null order by seq limit ?'
+    'select * from messages where chat_id = ? and seq > ? and recalled_at is null order by seq limit ? + 0'
   )
   // One conditional statement, so that a late mark never takes an earlier one back (IM-Suite 2.3).
   const markRead = db.prepare(
@@ -96,7 +96,7 @@ export function messageQueries(
     )), 0) as count
     from members m where m.account_id = ? and (? is null or m.chat_id = ?)`)
   const authors = db.prepare(
-    'select sender_id, max(seq) as seq from messages where chat_id = ? and seq > ? and seq <= ? group by sender_id order by seq desc limit ?'
+    'select sender_id, max(seq) as seq from messages where chat_id = ? and seq > ? and seq <= ? group by sender_id order by seq desc limit ? + 0'
   )
 
   /** The sender's own file, or one that somebody has shown them: passing it on shows it to more. */

@@ -7,13 +7,13 @@ export function noticeQueries(db: DatabaseSync) {
     'insert into notices(audience, title, message, kind, action_url, created_at) values (?, ?, ?, ?, ?, ?) returning *'
   )
   const deleteOld = db.prepare('delete from notices where created_at < ?')
-  const after = db.prepare('select * from notices where id > ? order by id limit ?')
+  const after = db.prepare('select * from notices where id > ? order by id limit ? + 0')
   const last = db.prepare('select coalesce(max(id), 0) as id from notices')
   const isFor = `n.created_at >= :since and case
     when n.audience is null then exists(select 1 from accounts a where a.id = :accountId and a.created_at <= n.created_at)
     else exists(select 1 from json_each(n.audience) j where j.value = :accountId) end`
-  const newest = db.prepare(`select * from notices n where ${isFor} order by n.id desc limit :limit`)
-  const next = db.prepare(`select * from notices n where n.id > :afterId and ${isFor} order by n.id limit :limit`)
+  const newest = db.prepare(`select * from notices n where ${isFor} order by n.id desc limit :limit + 0`)
+  const next = db.prepare(`select * from notices n where n.id > :afterId and ${isFor} order by n.id limit :limit + 0`)
 
   return {
     add({ audience, title, message, kind, actionUrl, createdAt }: Omit<Notice, 'id'>, keepFrom: number): Notice {

@@ -18,7 +18,7 @@ export function peerQueries(db: DatabaseSync) {
       order by at desc limit 4 * :limit
     ) p join accounts a on a.id = p.id
     where a.disabled_at is null and not ${isBlocked('p.id')}
-    group by p.id order by at desc, p.id limit :limit`)
+    group by p.id order by at desc, p.id limit :limit + 0`)
   const known = db.prepare(`
     select a.id from json_each(:ids) j join accounts a on a.id = j.value
     where a.id <> :self and a.disabled_at is null and not ${isBlocked('a.id')} and (
