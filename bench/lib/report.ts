@@ -89,10 +89,11 @@ export function reportGoals(results: readonly Result[]): string {
 function toRow(label: string, figure: string, figures: Record<string, Spread>): string[] {
   const show = (name: string, digits: number): string => figures[name]?.median.toFixed(digits) ?? ''
   const main = figures[figure]
+  const digits = main && Math.abs(main.median) < 100 ? 2 : 0
   return [
     label,
-    show(figure, 0),
-    main ? range(main, 0) : '',
+    show(figure, digits),
+    main ? range(main, digits) : '',
     show('p50Ms', 2),
     show('p99Ms', 2),
     show('cpuUs', 1),
