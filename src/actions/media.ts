@@ -5,7 +5,7 @@ import type { Delivery } from '../core/intake.ts'
 import type { DraftSegment, ForwardedDraft, MediaKind } from '../core/segment.ts'
 import type { StoredFile } from '../core/store.ts'
 import {
-  isMediaSegment,
+  isPlainSegment,
   toDraftSegment,
   toMediaKind,
   type OutgoingForwardSegment,
@@ -119,6 +119,8 @@ export function withMedia<T>(
   message: readonly OutgoingSegment[],
   send: (segments: DraftSegment[]) => Promise<T>
 ): Promise<T> {
+  // Most messages are words, for which there is nothing to wait.
+  if (message.every(isPlainSegment)) return send(message.map(toDraftSegment))
   return withUploads(context, async (take) => send(await toDraftSegments(message, take)))
 }
 
@@ -130,8 +132,8 @@ async function toDraftSegments(message: readonly OutgoingSegment[], take: Take):
 }
 
 async function toDraft(segment: OutgoingSegment, take: Take): Promise<DraftSegment> {
+  if (isPlainSegment(segment)) return toDraftSegment(segment)
   if (segment.type === 'forward') return toForward(segment, take)
-  if (!isMediaSegment(segment)) return toDraftSegment(segment)
   const kind = toMediaKind(segment)
   const { id: fileId } = await take({ uri: segment.data.uri, kind, field: 'message' })
   const summary = segment.type === 'image' ? segment.data.summary : undefined

@@ -119,7 +119,7 @@ export const IncomingSegment = Type.Union([
 ])
 export type IncomingSegment = Static<typeof IncomingSegment>
 
-export function isMediaSegment(segment: OutgoingSegment): segment is OutgoingMediaSegment {
+function isMediaSegment(segment: OutgoingSegment): segment is OutgoingMediaSegment {
   return segment.type === 'image' || segment.type === 'record' || segment.type === 'video'
 }
 
@@ -131,6 +131,10 @@ export function toMediaKind(segment: OutgoingMediaSegment): MediaKind {
 
 /** What needs nothing to be kept or read first. */
 export type PlainOutgoingSegment = Exclude<OutgoingSegment, OutgoingMediaSegment | OutgoingForwardSegment>
+
+export function isPlainSegment(segment: OutgoingSegment): segment is PlainOutgoingSegment {
+  return segment.type !== 'forward' && !isMediaSegment(segment)
+}
 
 export function toDraftSegment(segment: PlainOutgoingSegment): DraftSegment {
   switch (segment.type) {

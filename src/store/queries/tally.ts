@@ -24,7 +24,8 @@ export function tallyQueries(db: DatabaseSync) {
   const saveSender = db.prepare(
     'update members set last_sent_at = ?, read_seq = ? where chat_id = ? and account_id = ?'
   )
-  const counted = new Map<number, ChatTally>()
+  // A new one for each run: what is thrown away of a map that was cleared would keep alive what the next holds, and so on.
+  let counted = new Map<number, ChatTally>()
 
   function tallyOf(chatId: number): ChatTally {
     const known = counted.get(chatId)
@@ -33,6 +34,10 @@ export function tallyQueries(db: DatabaseSync) {
     const tally = { seq: row.last_seq, eventSeq: row.last_event_seq, time: 0, senders: new Map() }
     counted.set(chatId, tally)
     return tally
+  }
+
+  function forget(): void {
+    if (counted.size > 0) counted = new Map()
   }
 
   return {
@@ -53,10 +58,10 @@ export function tallyQueries(db: DatabaseSync) {
         saveChat.run(seq, eventSeq, time, chatId)
         for (const [senderId, last] of senders) saveSender.run(last.time, last.seq, chatId, senderId)
       }
-      counted.clear()
+      forget()
     },
 
-    forget: () => counted.clear()
+    forget
   }
 }
 
