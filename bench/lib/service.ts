@@ -17,7 +17,7 @@ export interface ServiceOptions {
   readonly dir?: string
 }
 
-const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 const UNREACHABLE = 1_000_000_000
 
 /** Speaks in every bench. */

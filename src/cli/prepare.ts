@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { flushCompileCache } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openCache } from '../cache.ts'
+import { openCache } from '../cache.js'
 
 // Run when the gateway is installed: starts it once, asks it something and ends it, so that all that is compiled for that is
 // there when it starts for the first time. Nothing is lost when this fails or takes too long.

@@ -123,7 +123,7 @@ function change(file: string, edit: (text: string) => string): void {
 
 /** The first start of a checkout; gives what it prints for the stranger who runs it. */
 async function startCopy(t: Test, checkout: string): Promise<{ url: string; token: string }> {
-  const child = spawn('env', ['-i', process.execPath, 'src/main.ts', 'start', '--port', '0'], {
+  const child = spawn('env', ['-i', process.execPath, 'src/main.js', 'start', '--port', '0'], {
     cwd: checkout,
     stdio: ['ignore', 'pipe', 'inherit']
   })

@@ -346,7 +346,7 @@ async function crash(t: Test): Promise<Heard[]> {
       const file = readFileSync('lactea.yaml', 'utf8')
       throw Object.assign(new Error(file, { cause: process.env }), { file, env: process.env, title: process.title })
     })`
-  const main = resolve(import.meta.dirname, '../../src/main.ts')
+  const main = resolve(import.meta.dirname, '../../src/main.js')
   const load = `data:text/javascript,${encodeURIComponent(bomb)}`
   const { PATH, HOME } = process.env
   const env = { PATH, HOME, JWT_SECRET: `${CANARY}-jwt-secret-of-the-environment` }

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { text as readAll } from 'node:stream/consumers'
 import type { Test } from 'tap'
 
-const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
+const MAIN = resolve(import.meta.dirname, '../../src/main.js')
 
 export interface Finished {
   readonly code: number | null

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
  * change it there could as well change the code. Installing fills it (`src/cli/prepare.ts`); where it cannot be made,
  * everything is compiled at each start.
  */
-export function openCache(): void {
+export function openCache() {
   const root = findPackageJSON(import.meta.url)
   if (root !== undefined) enableCompileCache(join(dirname(root), 'node_modules', '.cache', 'lactea'))
 }
