@@ -8,7 +8,13 @@ import { createLatencies } from './lib/stats.ts'
 const SENDER_KEY = 'bench-key-of-the-sender'
 const keyOf = (index: number): string => `bench-key-of-listener-${index % listeners.length}`
 /** The library in Python needs 60 to 140 µs. */
-const CPU_GOAL: Goal = { figure: 'cpuUs', atMost: 12, says: '< 12 µs of CPU per acknowledged message' }
+const CPU_GOAL: Goal = {
+  figure: 'cpuUs',
+  atMost: 12,
+  says: '< 12 µs of CPU per acknowledged message',
+  inTheWay:
+    'The only goal in microseconds of one machine: where this was run the bare limit itself, which parses, passes on and acknowledges with nothing to lose, needs more than that. The ratio to it is what can be compared.'
+}
 
 export const maimBenches: readonly Bench[] = [bench(1, 1, []), bench(10, 8, [CPU_GOAL]), bench(100, 4, [CPU_GOAL])]
 

@@ -1,21 +1,12 @@
-import { cpus } from 'node:os'
+import { cpus, release, totalmem, type } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { durableSend } from './durable-send.ts'
-import { fanOutBenches } from './fan-out.ts'
-import { growthBenches } from './growth.ts'
-import { httpBenches } from './http.ts'
-import { cores } from './lib/child.ts'
-import { report, reportGoals, type Result } from './lib/report.ts'
+import { listBenches } from './all.ts'
+import { getCores } from './lib/cores.ts'
+import { report, reportGoals, type Result, type Run } from './lib/report.ts'
 import { runBench } from './lib/run.ts'
-import { maimBenches } from './maim.ts'
-import { memoryBenches } from './memory.ts'
-import { peopleBenches } from './people.ts'
-import { startup } from './startup.ts'
-import { webhooks } from './webhooks.ts'
-import { wsCallBenches } from './ws-calls.ts'
 
-// Figures as JSON on standard output, for people on standard error. See docs/benchmarks.md.
+// Figures as JSON on standard output, for people on standard error. See docs/performance.md.
 
 const { values } = parseArgs({
   options: {
@@ -32,18 +23,8 @@ const { only, profile } = values
 // Every measured process inherits it and writes profiles of what was measured (lib/probe.ts).
 if (profile !== undefined) process.env['BENCH_PROFILE'] = resolve(profile)
 
-const benches = [
-  ...httpBenches,
-  ...wsCallBenches,
-  ...fanOutBenches,
-  ...peopleBenches(toPositive('people', values.people)),
-  ...maimBenches,
-  durableSend,
-  webhooks,
-  ...memoryBenches,
-  startup,
-  ...growthBenches
-]
+const benches = listBenches({ people: toPositive('people', values.people) })
+const cores = getCores()
 
 const chosen = benches.filter(({ name }) => only.length === 0 || only.some((start) => name.startsWith(start)))
 if (chosen.length === 0) {
@@ -59,11 +40,17 @@ for (const bench of chosen) {
 }
 
 process.stderr.write(`\n${report(results)}\n\n${reportGoals(results)}\n`)
-const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, isPinned: cores.isPinned }
+const machine = {
+  node: process.version,
+  system: `${type()} ${release()}`,
+  cpu: cpus()[0]?.model ?? 'unknown',
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  isPinned: cores.isPinned
+}
+const run: Run = { day: new Date().toISOString().slice(0, 10), machine, rounds, seconds, results }
 const code = results.some(({ error }) => error !== undefined) ? 1 : 0
-process.stdout.write(`${JSON.stringify({ machine, rounds, seconds, results }, undefined, 2)}\n`, () =>
-  process.exit(code)
-)
+process.stdout.write(`${JSON.stringify(run, undefined, 2)}\n`, () => process.exit(code))
 
 function toPositive(name: string, text: string): number {
   const value = Number(text)

@@ -6,7 +6,15 @@ export const startup: Bench = {
   what: 'from nothing to the first answer of /health, with an empty database',
   figure: 'ms',
   isCold: true,
-  goals: [{ figure: 'ms', atMost: 500, says: '≤ 500 ms' }],
+  goals: [
+    {
+      figure: 'ms',
+      atMost: 500,
+      says: '≤ 500 ms',
+      inTheWay:
+        'Loading and linking a thousand modules, a fifth of them of TypeBox, is most of it; it is nothing but computing, and takes twice as long on a machine of half the speed.'
+    }
+  ],
   async prepare() {
     return { service: timeStart, close: async () => {} }
   }

@@ -14,7 +14,15 @@ export const webhooks: Bench = {
   name: 'webhooks',
   what: `webhook deliveries to ${TARGETS} targets, from 32 groups`,
   figure: 'perSecond',
-  goals: [{ figure: 'ratio', atLeast: 0.7, says: '≥ 0.7 × bare undici' }],
+  goals: [
+    {
+      figure: 'ratio',
+      atLeast: 0.7,
+      says: '≥ 0.7 × bare undici',
+      inTheWay:
+        'Beside what undici needs for a request, each delivery is signed (4 µs), made from an event of the log and kept in order within its chat, and its end is written down so that it survives `kill -9`; the event loop waits for the disk for a tenth of the time. The bare limit does none of it. Deliveries whose progress lives in memory alone would come near the goal, and are not what is promised.'
+    }
+  ],
   async prepare() {
     const room = await openWebhookRoom({ bots: 1, targets: TARGETS, window: WINDOW })
     const bare = startBare()

@@ -9,6 +9,8 @@ export interface Goal {
   /** The worst round counts instead of the median. */
   readonly inEveryRound?: boolean
   readonly says: string
+  /** Why it is missed where it is. */
+  readonly inTheWay?: string
 }
 
 export interface Subjects {

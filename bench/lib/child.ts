@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Figures } from './bench.ts'
-import { shareCores } from './cores.ts'
+import { getCores } from './cores.ts'
 import { createAsk } from './ipc.ts'
 import { createNoiseMeter } from './noise.ts'
 import type { Usage } from './probe.ts'
@@ -27,7 +27,6 @@ export interface ChildOptions {
 const PROBE = fileURLToPath(new URL('./probe.ts', import.meta.url))
 const KILL_AFTER_MS = 10_000
 
-export const cores = shareCores()
 const running = new Set<ChildProcess>()
 const dirs: string[] = []
 
@@ -48,7 +47,7 @@ export function makeDir(): string {
 export function startChild(args: readonly string[], { isProbed = true }: ChildOptions = {}): Child {
   const errors = join(makeDir(), 'stderr.log')
   const probe = isProbed ? ['--import', PROBE] : []
-  const [file = '', ...rest] = cores.measured([process.execPath, ...probe, ...args])
+  const [file = '', ...rest] = getCores().measured([process.execPath, ...probe, ...args])
   const child = spawn(file, rest, {
     stdio: ['ignore', 'pipe', openSync(errors, 'w'), ...(isProbed ? (['ipc'] as const) : [])]
   })
@@ -90,7 +89,7 @@ export interface Load {
 /** Runs the load and adds what the child used for it, per thing that was done. */
 export async function measure(child: Child, load: () => Promise<Load>): Promise<Figures> {
   await child.ask('begin')
-  const meter = createNoiseMeter(cores.measuredCore)
+  const meter = createNoiseMeter(getCores().measuredCore)
   const sleepAgain = stayAwake()
   const { count, elapsedMs, ...more } = await load().finally(sleepAgain)
   const usage = await child.ask<Usage>('end')

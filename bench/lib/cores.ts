@@ -10,8 +10,12 @@ export interface Cores {
   readonly measured: (command: readonly string[]) => readonly string[]
 }
 
-/** Pins this process, the load generator, too. Without `taskset` or a second core everything runs where it may. */
-export function shareCores(): Cores {
+let shared: Cores | undefined
+
+/** From the first call on this process, the load generator, is pinned, too. Without `taskset` or a second core everything runs where it may. */
+export const getCores = (): Cores => (shared ??= shareCores())
+
+function shareCores(): Cores {
   const [first, second] = allowedCores()
   const canPin = second !== undefined && spawnSync('taskset', ['--version']).status === 0
   if (!canPin) return { isPinned: false, measuredCore: undefined, measured: (command) => command }

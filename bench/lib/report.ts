@@ -1,5 +1,32 @@
 import type { Spread } from './stats.ts'
 
+export interface Judged {
+  readonly says: string
+  readonly figure: string
+  readonly value: number
+  readonly bound: number
+  readonly isMet: boolean
+}
+
+export interface Machine {
+  readonly node: string
+  readonly system: string
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryGiB: number
+  /** The service has one core, the load another. */
+  readonly isPinned: boolean
+}
+
+/** What `npm run bench` prints. */
+export interface Run {
+  readonly day: string
+  readonly machine: Machine
+  readonly rounds: number
+  readonly seconds: number
+  readonly results: readonly Result[]
+}
+
 export interface Result {
   readonly name: string
   readonly what: string
@@ -17,7 +44,7 @@ export interface Result {
   readonly naiveRatio?: Spread
   /** Why the figures are hard to believe; absent when they are not. */
   readonly noise?: readonly string[]
-  readonly goals: readonly { says: string; figure: string; value: number; isMet: boolean }[]
+  readonly goals: readonly Judged[]
   readonly error?: string
 }
 

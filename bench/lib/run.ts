@@ -1,5 +1,5 @@
 import type { Bench, Figures, Goal, Subjects } from './bench.ts'
-import type { Result } from './report.ts'
+import type { Judged, Result } from './report.ts'
 import { spread, type Spread } from './stats.ts'
 
 export interface RunOptions {
@@ -98,10 +98,11 @@ function listNoise(
 
 const TAKEN = { othersShare: 'other programs', stolenShare: 'other machines' }
 
-function judge(goal: Goal, figures: Record<string, Spread>) {
+function judge(goal: Goal, figures: Record<string, Spread>): Judged {
   const { figure, atLeast = -Infinity, atMost = Infinity, inEveryRound = false, says } = goal
   const { median = Number.NaN, min = median, max = median } = figures[figure] ?? {}
   const worst = goal.atMost === undefined ? min : max
   const value = inEveryRound ? worst : median
-  return { says, figure, value, isMet: value >= atLeast && value <= atMost }
+  const bound = goal.atMost ?? goal.atLeast ?? Number.NaN
+  return { says, figure, value, bound, isMet: value >= atLeast && value <= atMost }
 }
